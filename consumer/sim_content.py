@@ -1,0 +1,143 @@
+"""What a message is about, from its random bits alone: texts, numbers, URLs, sizes."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from consumer.sim_model import SimMessage
+from state.weeks import to_datetime
+
+T = TypeVar("T")
+
+PROJECTS = (
+    "handbook",
+    "release-tools",
+    "websites",
+    "mirror-list",
+    "event-planner",
+    "design-kit",
+    "docs-build",
+)
+_NAMESPACES = ("infra", "commops", None)
+PACKAGES = ("zlib-tools", "python-lantern", "rust-quill", "gnome-harbor", "kernel-notes", "perl-meadow")
+_PAGES = ("Join", "Test_Day", "Release_Notes", "Meetings", "Packaging_Guide", "Local_Events", "FAQ")
+BADGES = ("white-rabbit", "first-post", "helping-hand", "test-pilot", "wiki-smith")
+GROUPS = ("packager", "docs", "designers", "ambassadors")
+DISCOURSE = "https://discussion.fedoraproject.org"
+RELEASE = "F40"
+_TEXTS = (
+    "Thanks, this works for me now.",
+    "I can reproduce this on the current release.",
+    "Could somebody with access have a look?",
+    "The steps are in the description above.",
+    "Proposed change attached, comments welcome.",
+    "Closing the loop: fixed in the latest build.",
+)
+
+
+#: Details come from the low bits alone, so two messages about one thing differ only in the high ones.
+_WINDOW = 0xFFFF_FFFF
+DETAIL_BITS = 96
+
+
+def pick(message: SimMessage, choices: Sequence[T], shift: int = 0) -> T:
+    """One of the choices; another shift is another, independent choice."""
+    return choices[(message.bits >> shift & _WINDOW) % len(choices)]
+
+
+def number(message: SimMessage, most: int, shift: int = 0) -> int:
+    """A number from 1 to `most`."""
+    return 1 + (message.bits >> shift & _WINDOW) % most
+
+
+def text(message: SimMessage) -> str:
+    return message.text or f"{pick(message, _TEXTS, 5)} (note {number(message, 10**9, 7)})"
+
+
+def project_name(message: SimMessage) -> str:
+    return pick(message, PROJECTS, 11)
+
+
+def namespace(message: SimMessage) -> str | None:
+    return pick(message, _NAMESPACES, 17)
+
+
+def project_path(message: SimMessage) -> str:
+    prefix, name = namespace(message), project_name(message)
+    return f"{prefix}/{name}" if prefix else name
+
+
+def issue_url(message: SimMessage) -> str:
+    return f"https://pagure.io/{project_path(message)}/issue/{number(message, 9000)}"
+
+
+def revision(message: SimMessage) -> str:
+    return f"{message.bits:040x}"
+
+
+def lines(message: SimMessage) -> tuple[int, int]:
+    """Additions and deletions: most commits are small, a few are not."""
+    scale = 4 << 3 * ((message.bits >> 23 & _WINDOW) % 3)
+    return number(message, scale, 29), (message.bits >> 37 & _WINDOW) % scale
+
+
+def post_number(message: SimMessage) -> int:
+    return number(message, 900_000)
+
+
+def alias(message: SimMessage) -> str:
+    return f"FEDORA-{to_datetime(message.at).year}-{message.bits & 0xFFFFFFFFFF:010x}"
+
+
+def build(message: SimMessage) -> int:
+    return message.bits & 0x7FFFFFF
+
+
+def page(message: SimMessage) -> str:
+    return pick(message, _PAGES, 3)
+
+
+def actor(message: SimMessage) -> str:
+    if message.user is None:
+        raise ValueError(f"a {message.kind} has to name who acted")
+    return message.user
+
+
+def other(message: SimMessage) -> str:
+    return message.others[0] if message.others else actor(message)
+
+
+def commit_url(message: SimMessage) -> str:
+    return f"https://src.fedoraproject.org/rpms/{pick(message, PACKAGES, 13)}/c/{revision(message)}"
+
+
+def topic_number(message: SimMessage) -> int:
+    return number(message, 90_000, 31)
+
+
+def topic_url(message: SimMessage) -> str:
+    return f"{DISCOURSE}/t/{topic_number(message)}"
+
+
+def category(message: SimMessage) -> str:
+    return project_name(message)
+
+
+def diff_url(message: SimMessage) -> str:
+    return f"https://fedoraproject.org/w/index.php?diff={post_number(message)}"
+
+
+def parent(message: SimMessage) -> str:
+    """The revision before this one."""
+    return f"{message.bits >> 9:040x}"
+
+
+def push_url(message: SimMessage) -> str:
+    return f"https://pagure.io/{project_path(message)}/c/{revision(message)}"
+
+
+def page_url(message: SimMessage) -> str:
+    return f"https://fedoraproject.org/wiki/{page(message)}"
+
+
+def meeting_url(message: SimMessage) -> str:
+    return f"https://meetbot.fedoraproject.org/{number(message, 10**9)}"

@@ -1,0 +1,1 @@
+"""What goes out: the retention table, Prometheus series, and the HTTP side."""

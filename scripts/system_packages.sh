@@ -1,0 +1,25 @@
+#!/bin/sh
+# What pip cannot install: a broker for the integration tests, and venv where Debian splits it off.
+# Installs what is missing when it is root on Debian; otherwise it says the command and goes on.
+set -eu
+
+missing=""
+[ -x /usr/sbin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null || missing="$missing rabbitmq-server"
+"${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "missing:$missing; install them with: sudo apt-get install$missing" >&2
+    exit 0
+fi
+
+# The tests start brokers of their own; the package's would listen on every address of this machine.
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT INT TERM
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq >&2
+# shellcheck disable=SC2086 # one word a package
+apt-get install -y -qq --no-install-recommends $missing >&2

@@ -1,0 +1,31 @@
+"""DuckDB, loaded only when used: an idle consumer does without its memory."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: What DuckDB may hold before it spills to disk; keeps a backfill of millions of events under 400 MB.
+MEMORY_LIMIT = "240MB"
+
+
+def connect(directory: Path) -> "duckdb.DuckDBPyConnection":
+    """An in-memory DuckDB that reads times as UTC, spills under the state directory and installs nothing."""
+    import duckdb  # noqa: PLC0415 - see the module's docstring
+
+    spill = directory / "tmp" / "duckdb"
+    return duckdb.connect(
+        config={
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": str(spill),
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "TimeZone": "UTC",
+        }
+    )
+
+
+def literal(text: str) -> str:
+    """The text as a SQL string literal, for the places where DuckDB takes no parameter."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,191 @@
+"""Archives into the log: vectorised, chunk by chunk, each chunk one writing step, resumable."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from state.bulk import fold_pending, fold_rows
+from state.dead_letters import DeadLetter, bury
+from state.event import service_of
+from state.log import COLUMNS, KEY_SQL, MESSAGE_KEY_SQL, NAMES, PENDING, WEEK_SQL, files, load_hot, parquet_sql
+from state.segments import sealable, write_segments
+from state.store import Store, add_meta, get_meta, raise_watermark
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Rows a chunk: the writing step then takes about two seconds, and live batches come between.
+CHUNK_ROWS = 500_000
+
+#: Progress: rows done, rows in all.
+Progress = Callable[[int, int], None]
+
+
+class Imported(NamedTuple):
+    """What an import did."""
+
+    rows: int  #: valid rows read
+    events: int  #: of which new events
+    messages: int  #: new message ids
+    expired: int  #: rows of weeks that day summaries have replaced: counted and dropped
+
+
+class Source(NamedTuple):
+    """An archive as a DuckDB relation with the log's columns: sent_at valid, msg_id null where it has none."""
+
+    name: str  #: identifies the archive's content, so that an interrupted import goes on where it was
+    relation: str  #: SQL of the relation
+    dead: Sequence[DeadLetter] = ()
+
+
+def import_source(
+    store: Store, duck: "duckdb.DuckDBPyConnection", source: Source, progress: Progress = lambda _done, _all: None
+) -> Imported:
+    """Bring the archive's rows into log and views; the same rows again change nothing.
+
+    Raises StateBusyError with whole chunks done: the same call goes on from there.
+    """
+    with store.writing() as conn:
+        bury(conn, source.dead)
+        (through,) = conn.execute(
+            "SELECT coalesce(max(through), -1e9) FROM imported WHERE source = ?", (source.name,)
+        ).fetchone()
+    duck.execute(f"CREATE OR REPLACE VIEW source AS FROM ({source.relation})")
+    _classify_topics(duck)
+    weeks = duck.execute(f"SELECT {WEEK_SQL} AS week, count(*) FROM source GROUP BY week ORDER BY week").fetchall()
+    newest = duck.execute("SELECT epoch_us(max(sent_at)) FROM source").fetchall()[0][0]
+    total = sum(rows for _, rows in weeks)
+    done = sum(rows for week, rows in weeks if week <= through)
+    progress(done, total)
+    result = Imported(total, 0, 0, 0)
+    for chunk in _chunks([(week, rows) for week, rows in weeks if week > through]):
+        first, last = chunk[0][0], chunk[-1][0]
+        events, messages, expired = _import_chunk(store, duck, source.name, first, last, newest)
+        done += sum(rows for _, rows in chunk)
+        progress(done, total)
+        result = result._replace(
+            events=result.events + events, messages=result.messages + messages, expired=result.expired + expired
+        )
+    fold_pending(store)
+    return result
+
+
+def _chunks(weeks: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    chunks: list[list[tuple[int, int]]] = []
+    filled = CHUNK_ROWS
+    for week, rows in weeks:
+        if filled + rows > CHUNK_ROWS:
+            chunks.append([])
+            filled = 0
+        chunks[-1].append((week, rows))
+        filled += rows
+    return chunks
+
+
+def _classify_topics(duck: "duckdb.DuckDBPyConnection") -> None:
+    """The service of each topic, asked once per topic and not once per row."""
+    topics = [topic for (topic,) in duck.execute("SELECT DISTINCT topic FROM source").fetchall()]
+    duck.execute("CREATE OR REPLACE TABLE topic_service (topic VARCHAR, service VARCHAR)")
+    if topics:
+        duck.executemany("INSERT INTO topic_service VALUES (?, ?)", [(topic, service_of(topic)) for topic in topics])
+
+
+def _import_chunk(
+    store: Store, duck: "duckdb.DuckDBPyConnection", name: str, first: int, last: int, newest: int
+) -> tuple[int, int, int]:
+    _read_chunk(duck, first, last)
+    with store.writing() as conn:
+        expired_through = get_meta(conn, "expired_through")
+        expired = 0
+        if expired_through is not None and first <= expired_through:
+            (expired,) = duck.execute(
+                "SELECT count(DISTINCT msg_id) FROM fresh WHERE week <= ?", [expired_through]
+            ).fetchall()[0]
+            duck.execute("DELETE FROM fresh WHERE week <= ?", [expired_through])
+        messages = _drop_known(store, duck, first, last)
+        events, newest_here = duck.execute("SELECT count(username), epoch_us(max(sent_at)) FROM fresh").fetchall()[0]
+        if newest_here is not None:
+            raise_watermark(conn, newest_here)
+            _write_log(store, duck, max(newest, get_meta(conn, "watermark")))
+        add_meta(conn, "messages", messages)
+        add_meta(conn, "events", events)
+        add_meta(conn, "expired_messages", expired)
+        conn.execute("INSERT OR REPLACE INTO imported VALUES (?, ?)", (name, last))
+    duck.execute("DROP TABLE fresh")
+    return events, messages, expired
+
+
+def _read_chunk(duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> None:
+    """The chunk's rows as the table `fresh`, each event once; nothing of the state is looked at yet."""
+    plain = ", ".join(f"source.{name}" for name in COLUMNS if name not in {"msg_id", "role", "service", "is_bot"})
+    low, high = (f"make_timestamp(({week} * 7 - 3) * 86400000000)" for week in (first, last + 1))
+    duck.execute(
+        f"""CREATE OR REPLACE TABLE fresh AS
+        SELECT {WEEK_SQL} AS week, {NAMES}, has_id
+        FROM (
+            SELECT {plain}, (source.msg_id IS NOT NULL AND NOT starts_with(source.msg_id, 'derived-')) AS has_id, coalesce(source.role, 'actor') AS role,
+                coalesce(source.is_bot, false) AS is_bot, topic_service.service,
+                coalesce(source.msg_id,
+                    'derived-' || md5(concat_ws(chr(31), epoch_us(sent_at), topic, coalesce(username, '')))) AS msg_id
+            FROM source JOIN topic_service USING (topic)
+            WHERE sent_at >= {low} AND sent_at < {high})"""
+    )
+    # hash() differs between versions of DuckDB and is nothing to keep; within one query it is a cheap test.
+    rows, distinct = duck.execute("SELECT count(*), count(DISTINCT hash(msg_id, username)) FROM fresh").fetchall()[0]
+    if distinct < rows:  # the strongest role wins: "actor" sorts before "affected"
+        duck.execute(
+            """CREATE TABLE once AS
+            SELECT DISTINCT ON (msg_id, username) * FROM fresh ORDER BY msg_id, username, role, sent_at;
+            DROP TABLE fresh; ALTER TABLE once RENAME TO fresh"""
+        )
+
+
+def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> int:
+    """Delete from `fresh` what the log has; how many of the rest's message ids are new."""
+    columns = "msg_id, sent_at, topic, coalesce(username, '') AS username"
+    parts = []
+    if store.conn.execute("SELECT EXISTS (SELECT 1 FROM event)").fetchone()[0]:
+        load_hot(duck, store.conn)
+        parts.append(f"SELECT {columns} FROM hot")
+    if sealed := files(store.conn, weeks=range(first, last + 1)):
+        parts.append(f"SELECT {columns} FROM {parquet_sql(store.directory, sealed)}")
+    if not parts:
+        return int(duck.execute("SELECT count(DISTINCT msg_id) FROM fresh").fetchall()[0][0])
+    duck.execute(
+        f"""CREATE OR REPLACE TABLE known AS
+        SELECT msg_id, epoch_us(sent_at) // 1000000 AS second, topic, username FROM ({" UNION ALL ".join(parts)});
+        DELETE FROM fresh USING known
+        WHERE fresh.msg_id = known.msg_id AND coalesce(fresh.username, '') = known.username;
+        DELETE FROM fresh USING known
+        WHERE NOT has_id AND epoch_us(sent_at) // 1000000 = second AND fresh.topic = known.topic
+            AND coalesce(fresh.username, '') = known.username AND NOT starts_with(known.msg_id, 'derived-')"""
+    )
+    (messages,) = duck.execute(
+        "SELECT count(DISTINCT msg_id) FROM fresh WHERE msg_id NOT IN (SELECT msg_id FROM known)"
+    ).fetchall()[0]
+    duck.execute("DROP TABLE known")
+    return int(messages)
+
+
+def _write_log(store: Store, duck: "duckdb.DuckDBPyConnection", watermark: int) -> None:
+    """Sealed weeks to Parquet, the others to the hot end."""
+    weeks = [week for (week,) in duck.execute("SELECT DISTINCT week FROM fresh").fetchall()]
+    old = [week for week in weeks if sealable(week, watermark)]
+    if old:
+        listed = ", ".join(map(str, old))
+        duck.execute(f"CREATE OR REPLACE VIEW sealed AS SELECT week, {NAMES} FROM fresh WHERE week IN ({listed})")
+        write_segments(store, duck, "sealed", folded=PENDING)
+    if len(old) == len(weeks):
+        return
+    listed = ", ".join(str(week) for week in weeks if week not in old)
+    duck.execute(f"CREATE OR REPLACE VIEW open AS SELECT * FROM fresh WHERE week IN ({listed})")
+    names = NAMES.replace("sent_at", "epoch_us(sent_at)").replace("received_at", "epoch_us(received_at)")
+    result = duck.execute(f"SELECT {KEY_SQL} AS key, week, {names} FROM open ORDER BY key")
+    while rows := result.fetchmany(50_000):
+        store.conn.executemany(f"INSERT INTO event VALUES ({', '.join('?' * 16)})", rows)
+    result = duck.execute(f"SELECT DISTINCT {MESSAGE_KEY_SQL} AS key, week FROM open ORDER BY key")
+    while rows := result.fetchmany(50_000):
+        # The hot end may know the message by another of its users.
+        store.conn.executemany("INSERT OR IGNORE INTO message VALUES (?, ?)", rows)
+    fold_rows(store, duck, "open")
+
+

@@ -1,0 +1,271 @@
+"""A state directory: opening it, one writing step at a time, read-only readers."""
+
+import errno
+import fcntl
+import importlib
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from state.errors import StateBusyError, StateError
+from state.rules import Rules
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+DATABASE = "homecoming.sqlite"
+
+#: The newest schema this program knows (the number of migrations), kept in the file as PRAGMA user_version.
+SCHEMA_VERSION = 1
+
+OLDEST_SQLITE = (3, 37, 0)
+
+#: How long a writer waits for another process's step (an import's chunk takes about two seconds).
+BUSY_TIMEOUT_MS = 30_000
+
+#: File systems on which WAL's shared memory does not work between hosts.
+_NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"}
+
+
+class Store:
+    """One community's state, open for writing. Not thread-safe: one thread uses it at a time."""
+
+    def __init__(self, directory: Path, db: "Database", rules: Rules) -> None:
+        self.directory = directory
+        self.db = db
+        self.conn: sqlite3.Connection = db.conn
+        self.rules = rules
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One writing step: everything inside is one transaction, and no other process writes meanwhile.
+
+        Raises StateBusyError where the step can be tried again (locked, disk full), StateError where it
+        cannot; in both cases nothing of the step remains.
+        """
+        with _sqlite_errors(self.directory):
+            self.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.conn
+                self.conn.execute("COMMIT")
+            except BaseException:
+                # A full disk rolls back by itself; a second ROLLBACK would hide the first error.
+                with suppress(sqlite3.Error):
+                    self.conn.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Release the database; the WAL is merged when the last connection closes."""
+        self.conn.close()
+
+
+def open_store(directory: Path, rules: Rules | None = None, *, rebuilding: bool = False) -> Store:
+    """The state in `directory`, created where it is absent, migrated where it is older.
+
+    Without rules, those the views were derived under are taken. Raises StateError where the state is
+    newer than this program, corrupt, read-only, on a network file system, or (unless it is being rebuilt)
+    derived under other rules.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StateError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or newer is needed")
+    _make_directory(directory)
+    path = directory / DATABASE
+    with _sqlite_errors(directory):
+        fresh = not path.exists()
+        if fresh and not rebuilding and any((directory / "events").glob("*.parquet")):
+            raise StateError(
+                f"{directory} holds a sealed log but no {DATABASE}: "
+                f"`homecoming rebuild --state {directory}` makes the views again"
+            )
+        store = Store(directory, _connect(path), rules or Rules())
+        _migrate(store)
+        if rules is None or not rebuilding:
+            _check_rules(store, given=rules is not None)
+    return store
+
+
+def read_store(directory: Path) -> sqlite3.Connection:
+    """A read-only connection to the state in `directory`, which is created where it is absent."""
+    path = directory / DATABASE
+    if not path.exists():
+        open_store(directory).close()
+    with _sqlite_errors(directory):
+        conn = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        _refuse_newer(conn, path)
+    return conn
+
+
+@contextmanager
+def reading(directory: Path, conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One consistent snapshot of the views."""
+    with _sqlite_errors(directory):
+        conn.execute("BEGIN")
+        try:
+            yield conn
+        finally:
+            with suppress(sqlite3.Error):
+                conn.execute("ROLLBACK")
+
+
+@contextmanager
+def only_consumer(directory: Path) -> Iterator[None]:
+    """Hold the place of the one live consumer of this state; StateError where it is taken."""
+    _make_directory(directory)
+    with (directory / "consume.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(
+                f"another `homecoming consume` already feeds {directory}: stop it, or name another --state"
+            ) from None
+        yield
+
+
+def get_meta(conn: sqlite3.Connection, key: str, default: int | None = None) -> Any:
+    """The stored value, or the default where there is none."""
+    row = conn.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else default
+
+
+def set_meta(conn: sqlite3.Connection, key: str, value: int | str) -> None:
+    """Store the value under the key."""
+    conn.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def add_meta(conn: sqlite3.Connection, key: str, amount: int) -> None:
+    """Add to the counter under the key."""
+    if amount:
+        set_meta(conn, key, get_meta(conn, key, 0) + amount)
+
+
+def raise_watermark(conn: sqlite3.Connection, at: int) -> None:
+    """The greatest event time accepted; never lowered."""
+    if at > get_meta(conn, "watermark", at - 1):
+        set_meta(conn, "watermark", at)
+
+
+def _connect(path: Path) -> "Database":
+    database = _sqlite_utils().Database
+    conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    _refuse_newer(conn, path)
+    conn.execute("PRAGMA journal_mode = WAL")
+    # NORMAL does not sync on commit: an acknowledged message could be lost in a power cut.
+    conn.execute("PRAGMA synchronous = FULL")
+    return database(conn)
+
+
+def _sqlite_utils() -> Any:
+    """sqlite_utils without pandas and numpy.
+
+    It imports both wherever they are installed, for column types that are not used here: 100 MB.
+    """
+    if "sqlite_utils" in sys.modules:
+        return sys.modules["sqlite_utils"]
+    unwanted = [name for name in ("pandas", "numpy") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(unwanted))  # type: ignore[arg-type]  # None makes an import fail
+    try:
+        return importlib.import_module("sqlite_utils")
+    finally:
+        for name in unwanted:
+            del sys.modules[name]
+
+
+def _migrate(store: Store) -> None:
+    from state.schema import migrations  # noqa: PLC0415 - needs sqlite_utils as loaded above
+
+    if store.conn.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+        return
+    with store.writing() as conn:
+        migrations.apply(store.db)
+        conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _check_rules(store: Store, *, given: bool) -> None:
+    stored = get_meta(store.conn, "rules")
+    if stored is None:
+        with store.writing() as conn:
+            set_meta(conn, "rules", store.rules.fingerprint())
+    elif not given:
+        store.rules = Rules.from_fingerprint(stored)
+    elif stored != store.rules.fingerprint():
+        raise StateError(
+            f"the views in {store.directory} were derived under other definitions ({stored}) than configured "
+            f"({store.rules.fingerprint()}): run `homecoming rebuild --state {store.directory}`, or change them back"
+        )
+
+
+def _refuse_newer(conn: sqlite3.Connection, path: Path) -> None:
+    from_file = conn.execute("PRAGMA user_version").fetchone()[0]
+    if from_file > SCHEMA_VERSION:
+        raise StateError(
+            f"{path} has schema version {from_file}, this program knows up to {SCHEMA_VERSION}: "
+            "use a newer Homecoming"
+        )
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        (directory / "tmp").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot create the state directory {directory}: {error.strerror}") from None
+    kind = _file_system(directory)
+    if kind in _NETWORK_FILE_SYSTEMS:
+        raise StateError(
+            f"{directory} is on {kind}: SQLite's WAL needs shared memory on one host, use a local directory"
+        )
+
+
+def _file_system(directory: Path) -> str:
+    """Type of the file system that holds the directory; empty where it cannot be told."""
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    target = str(directory.resolve())
+    best, kind = "", ""
+    for line in mounts:
+        point, name = line.split()[1:3]
+        point = point.replace("\\040", " ")
+        if len(point) > len(best) and (target == point or target.startswith(point.rstrip("/") + "/")):
+            best, kind = point, name
+    return kind
+
+
+@contextmanager
+def _sqlite_errors(directory: Path) -> Iterator[None]:
+    """SQLite's errors as ours: what is wrong with which state, and what to do."""
+    path = directory / DATABASE
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise StateBusyError(f"{path} is locked by another process: {error}") from error
+        if code.startswith("SQLITE_FULL"):
+            raise StateBusyError(f"{path} cannot grow: the disk is full; free some space") from error
+        if code.startswith("SQLITE_IOERR"):
+            raise StateBusyError(f"{path} cannot be written: {error} ({code}); check the disk") from error
+        if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+            raise StateError(
+                f"{path} cannot be opened for writing ({error}): check the owner and mode of {directory}"
+            ) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise StateError(
+                f"{path} is damaged ({error}): move it away and run `homecoming rebuild --state {directory}`; "
+                "`homecoming catch-up` brings back what was not yet sealed"
+            ) from error
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StateBusyError(f"{directory} cannot grow: the disk is full; free some space") from error
+        raise

@@ -1,0 +1,58 @@
+"""Users and totals as rows: loading and saving UserStates, adding signed facts."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from state.fold import UserState
+
+_ADD_TO_TOTAL = """INSERT INTO cohort_week VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET users = users + excluded.users"""
+
+
+def load_users(conn: sqlite3.Connection, names: Iterable[str]) -> dict[str, UserState]:
+    """The states of those of the users who have one."""
+    rows = conn.execute(
+        """SELECT name, first_seen, last_seen, registered_at, events, weeks, early_days, flagged
+           FROM user WHERE name IN (SELECT value FROM json_each(?))""",
+        (json.dumps(list(names)),),
+    )
+    return {
+        name: UserState(
+            first_seen=first,
+            last_seen=last,
+            registered_at=registered,
+            events=events,
+            weeks={int(week): count for week, count in json.loads(weeks).items()},
+            early_days=tuple(json.loads(early)),
+            flagged=bool(flagged),
+        )
+        for name, first, last, registered, events, weeks, early, flagged in rows
+    }
+
+
+def save_users(conn: sqlite3.Connection, states: Mapping[str, UserState]) -> None:
+    """Write the states, inside a writing step; sorted, so that neighbours share a page."""
+    conn.executemany(
+        "INSERT OR REPLACE INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                name,
+                state.first_seen,
+                state.last_seen,
+                state.registered_at,
+                state.events,
+                json.dumps(state.weeks, separators=(",", ":")),
+                json.dumps(state.early_days, separators=(",", ":")),
+                state.flagged,
+            )
+            for name, state in sorted(states.items())
+        ),
+    )
+
+
+def add_to_totals(conn: sqlite3.Connection, delta: Mapping[tuple[int, int, str], int]) -> None:
+    """Add signed facts to the totals, inside a writing step; a total of nobody is no row."""
+    conn.executemany(_ADD_TO_TOTAL, ((*fact, users) for fact, users in delta.items() if users))
+    if any(users < 0 for users in delta.values()):
+        conn.execute("DELETE FROM cohort_week WHERE users = 0")
