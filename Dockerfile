@@ -25,14 +25,14 @@ LABEL org.opencontainers.image.title="homecoming" \
 ENV PATH=/opt/homecoming/bin:$PATH \
     PYTHONUNBUFFERED=1
 COPY --from=build /opt/homecoming /opt/homecoming
-# Relative paths of config.toml start here: certs/ and state/ can be mounted beside it.
+# Relative paths of config.toml start here: certs/ and homecoming-state/ can be mounted beside it.
 WORKDIR /var/lib/homecoming
 COPY config.toml ./
 # The volume begins as a copy of this folder, its owner included.
 RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/homecoming --shell /usr/sbin/nologin homecoming \
-    && install -d -o homecoming -g homecoming state
+    && install -d -o homecoming -g homecoming homecoming-state
 USER 10001
-VOLUME /var/lib/homecoming/state
+VOLUME /var/lib/homecoming/homecoming-state
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
     CMD ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/live', timeout=4)"]

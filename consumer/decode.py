@@ -53,9 +53,7 @@ def decode_message(message: Message, now: int) -> Decoded:
         return _decoded(message, topic, msg_id, at, now)
 
 
-def decode_record(
-    record: Mapping[str, Any], now: int, *, validate: bool = True, schemas: Schemas = SCHEMAS
-) -> Decoded:
+def decode_record(record: Mapping[str, Any], now: int, *, validate: bool = True, schemas: Schemas = SCHEMAS) -> Decoded:
     """The events of one message from an archive; their `received_at` is None.
 
     record: what `fedora-messaging record` and datagrepper's v2/search write (`id`, `topic`, `headers`,

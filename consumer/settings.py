@@ -127,7 +127,7 @@ class StateSettings:
     After a change of attribution, engaged_events or registrations the views need `homecoming rebuild`.
     """
 
-    directory: Path = _key("state", _DIRECTORY)
+    directory: Path = _key("homecoming-state", _DIRECTORY)
     event_ttl_days: int = _key(0, _TTL)
     attribution: Literal["actor", "any"] = _key("actor", _one_of("actor", "any"))
     engaged_events: int = _key(2, _from(1))
@@ -270,9 +270,7 @@ def _table(source: str, where: str, content: Any) -> Mapping[str, Any]:
 
 
 def _wrong(path: str, expected: str, value: Any) -> ConfigError:
-    return ConfigError(
-        f"{path}: expected {expected}, got {json.dumps(value, default=str, ensure_ascii=False)}"
-    )
+    return ConfigError(f"{path}: expected {expected}, got {json.dumps(value, default=str, ensure_ascii=False)}")
 
 
 def _unknown(path: str, name: str, valid: Mapping[str, Any] | frozenset[str], hint: str = "") -> ConfigError:

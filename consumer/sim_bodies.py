@@ -169,9 +169,7 @@ def bodhi(message: SimMessage) -> Body:
             "timestamp": f"{to_datetime(message.at):%Y-%m-%d %H:%M:%S}",
             "update": {
                 "alias": about.alias(message),
-                "builds": [
-                    {"nvr": f"{about.pick(message, about.PACKAGES, 13)}-1.{about.number(message, 40)}-1.fc40"}
-                ],
+                "builds": [{"nvr": f"{about.pick(message, about.PACKAGES, 13)}-1.{about.number(message, 40)}-1.fc40"}],
                 "release": {"name": about.RELEASE},
                 "request": None,
                 "status": "testing",

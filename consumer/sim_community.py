@@ -92,9 +92,7 @@ class Community:
                 at = begins + (number * WEEK // count) // SECOND * SECOND + rng.randrange(600) * SECOND
                 yield SimMessage(at, rng.getrandbits(128), kind, name)
         for _ in range(_COMPOSES_A_WEEK):
-            yield SimMessage(
-                people.moment(rng, begins), rng.getrandbits(128), "pungi.compose.status.change", None
-            )
+            yield SimMessage(people.moment(rng, begins), rng.getrandbits(128), "pungi.compose.status.change", None)
         if not self._known:
             return
         for _ in range(_MEETINGS_A_WEEK):
@@ -133,9 +131,7 @@ class Community:
                 yield from people.session(person, first, 1 + int(rng.expovariate(1)), known, rng)
             if known and person.heat and rng.random() < _SPONSORED:
                 sponsored, sponsor = at + rng.randrange(1, 21) * DAY, rng.choice(known)
-                yield SimMessage(
-                    sponsored, rng.getrandbits(128), "fas.group.member.sponsor", sponsor, (name,)
-                )
+                yield SimMessage(sponsored, rng.getrandbits(128), "fas.group.member.sponsor", sponsor, (name,))
             self._welcome(person)
 
     def _happenings(self) -> Iterator[SimMessage]:

@@ -130,9 +130,7 @@ class Names:
         """A name like a person's."""
         rng = self._rng
         syllables = 2 + (rng.random() < 0.4)
-        name = "".join(
-            rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables)
-        )
+        name = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables))
         if rng.random() < _WITH_DIGITS:
             name += str(rng.randrange(1, 2020))
         return self.claim(name)

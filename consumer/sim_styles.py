@@ -26,9 +26,7 @@ class Incident:
     people: list[Person] = field(default_factory=list)  #: newcomers who live on as everybody else
     surge: Surge | None = None
 
-    def say(
-        self, rng: Random, at: int, kind: str, name: str, text: str = "", others: Sequence[str] = ()
-    ) -> None:
+    def say(self, rng: Random, at: int, kind: str, name: str, text: str = "", others: Sequence[str] = ()) -> None:
         """Add one message."""
         self.messages.append(SimMessage(at, rng.getrandbits(128), kind, name, tuple(others), text))
 

@@ -38,8 +38,7 @@ _OBJECT = _paths(
     " body.merge_request.url badge.badge_id badge.name commit.rev"
 )
 _TOPIC = _paths(
-    "webhook_body.topic.id webhook_body.post.topic_id webhook_body.like.post.topic_id"
-    " webhook_body.solved.topic_id"
+    "webhook_body.topic.id webhook_body.post.topic_id webhook_body.like.post.topic_id webhook_body.solved.topic_id"
 )
 _PAGE = _paths("title title.mPrefixedText page_title")
 _INSTANCE: Path = ("webhook_headers", "X-Discourse-Instance")

@@ -141,7 +141,12 @@ def _gains(store: Store, duck: "duckdb.DuckDBPyConnection", relation: str) -> It
     while rows := result.fetchmany(_USERS_AT_ONCE):
         yield {
             name: UserState(
-                first, last, registered, events, dict(zip(weeks, counts, strict=True)), _early_days(weeks, days)
+                first,
+                last,
+                registered,
+                events,
+                dict(zip(weeks, counts, strict=True)),
+                _early_days(weeks, days),
             )
             for name, first, last, registered, events, weeks, counts, days in rows
         }

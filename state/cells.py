@@ -25,9 +25,4 @@ def cell_state(week: int, watermark: int, touched: frozenset[int] = frozenset())
 
 def weeks_touched(gaps: Iterable[Gap]) -> frozenset[int]:
     """The weeks of which a gap hides a part."""
-    return frozenset(
-        week
-        for start, end in gaps
-        if end > start
-        for week in range(week_of(start), week_of(end - 1) + 1)
-    )
+    return frozenset(week for start, end in gaps if end > start for week in range(week_of(start), week_of(end - 1) + 1))

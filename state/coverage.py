@@ -16,9 +16,7 @@ def listen(conn: sqlite3.Connection, source: str, now: int, bridged: int = 0) ->
     bridged: how long the broker keeps messages for us while we are away, in microseconds; an absence no
     longer than that is no gap.
     """
-    last = conn.execute(
-        "SELECT id, end FROM coverage WHERE source = ? ORDER BY end DESC LIMIT 1", (source,)
-    ).fetchone()
+    last = conn.execute("SELECT id, end FROM coverage WHERE source = ? ORDER BY end DESC LIMIT 1", (source,)).fetchone()
     if last and 0 <= now - last[1] <= bridged:
         return int(last[0])
     cursor = conn.execute("INSERT INTO coverage (source, start, end) VALUES (?, ?, ?)", (source, now, now))

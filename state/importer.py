@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from state.bulk import fold_pending, fold_rows
 from state.dead_letters import DeadLetter, bury
 from state.event import service_of
-from state.log import COLUMNS, KEY_SQL, MESSAGE_KEY_SQL, NAMES, PENDING, WEEK_SQL, files, load_hot, parquet_sql
+from state.log import (
+    COLUMNS,
+    KEY_SQL,
+    MESSAGE_KEY_SQL,
+    NAMES,
+    PENDING,
+    WEEK_SQL,
+    files,
+    load_hot,
+    parquet_sql,
+)
 from state.segments import sealable, write_segments
 from state.store import Store, add_meta, get_meta, raise_watermark
 
@@ -32,13 +42,16 @@ class Imported(NamedTuple):
 class Source(NamedTuple):
     """An archive as a DuckDB relation with the log's columns: sent_at valid, msg_id null where it has none."""
 
-    name: str  #: identifies the archive's content, so that an interrupted import goes on where it was
+    name: str | None  #: identifies the archive's content, so that an interrupted import goes on where it was
     relation: str  #: SQL of the relation
     dead: Sequence[DeadLetter] = ()
 
 
 def import_source(
-    store: Store, duck: "duckdb.DuckDBPyConnection", source: Source, progress: Progress = lambda _done, _all: None
+    store: Store,
+    duck: "duckdb.DuckDBPyConnection",
+    source: Source,
+    progress: Progress = lambda _done, _all: None,
 ) -> Imported:
     """Bring the archive's rows into log and views; the same rows again change nothing.
 
@@ -63,7 +76,9 @@ def import_source(
         done += sum(rows for _, rows in chunk)
         progress(done, total)
         result = result._replace(
-            events=result.events + events, messages=result.messages + messages, expired=result.expired + expired
+            events=result.events + events,
+            messages=result.messages + messages,
+            expired=result.expired + expired,
         )
     fold_pending(store)
     return result
@@ -90,7 +105,7 @@ def _classify_topics(duck: "duckdb.DuckDBPyConnection") -> None:
 
 
 def _import_chunk(
-    store: Store, duck: "duckdb.DuckDBPyConnection", name: str, first: int, last: int, newest: int
+    store: Store, duck: "duckdb.DuckDBPyConnection", name: str | None, first: int, last: int, newest: int
 ) -> tuple[int, int, int]:
     _read_chunk(duck, first, last)
     with store.writing() as conn:
@@ -109,7 +124,8 @@ def _import_chunk(
         add_meta(conn, "messages", messages)
         add_meta(conn, "events", events)
         add_meta(conn, "expired_messages", expired)
-        conn.execute("INSERT OR REPLACE INTO imported VALUES (?, ?)", (name, last))
+        if name is not None:
+            conn.execute("INSERT OR REPLACE INTO imported VALUES (?, ?)", (name, last))
     duck.execute("DROP TABLE fresh")
     return events, messages, expired
 
@@ -117,15 +133,16 @@ def _import_chunk(
 def _read_chunk(duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> None:
     """The chunk's rows as the table `fresh`, each event once; nothing of the state is looked at yet."""
     plain = ", ".join(f"source.{name}" for name in COLUMNS if name not in {"msg_id", "role", "service", "is_bot"})
+    has_id = "source.msg_id IS NOT NULL AND NOT starts_with(source.msg_id, 'derived-')"
+    same_row = "concat_ws(chr(31), epoch_us(sent_at), topic, coalesce(username, ''))"
     low, high = (f"make_timestamp(({week} * 7 - 3) * 86400000000)" for week in (first, last + 1))
     duck.execute(
         f"""CREATE OR REPLACE TABLE fresh AS
         SELECT {WEEK_SQL} AS week, {NAMES}, has_id
         FROM (
-            SELECT {plain}, (source.msg_id IS NOT NULL AND NOT starts_with(source.msg_id, 'derived-')) AS has_id, coalesce(source.role, 'actor') AS role,
+            SELECT {plain}, {has_id} AS has_id, coalesce(source.role, 'actor') AS role,
                 coalesce(source.is_bot, false) AS is_bot, topic_service.service,
-                coalesce(source.msg_id,
-                    'derived-' || md5(concat_ws(chr(31), epoch_us(sent_at), topic, coalesce(username, '')))) AS msg_id
+                coalesce(source.msg_id, 'derived-' || md5({same_row})) AS msg_id
             FROM source JOIN topic_service USING (topic)
             WHERE sent_at >= {low} AND sent_at < {high})"""
     )
@@ -187,5 +204,3 @@ def _write_log(store: Store, duck: "duckdb.DuckDBPyConnection", watermark: int) 
         # The hot end may know the message by another of its users.
         store.conn.executemany("INSERT OR IGNORE INTO message VALUES (?, ?)", rows)
     fold_rows(store, duck, "open")
-
-

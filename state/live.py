@@ -98,9 +98,9 @@ def _known(
         # Late: the week has been sealed, so its files are asked, once for the whole batch.
         ids = sorted(set().union(*by_week.values()))
         with connect(store.directory) as duck:
+            rows = parquet_sql(store.directory, sealed)
             found = duck.execute(
-                f"SELECT msg_id, username FROM {parquet_sql(store.directory, sealed)} WHERE msg_id IN (SELECT unnest(?))",
-                [ids],
+                f"SELECT msg_id, username FROM {rows} WHERE msg_id IN (SELECT unnest(?))", [ids]
             ).fetchall()
         events.update(event_key(msg_id, user) for msg_id, user in found)
         messages.update(key_of(msg_id) for msg_id, _ in found)

@@ -74,30 +74,42 @@ def parquet_sql(directory: Path, names: Sequence[str]) -> str:
 
 
 def load_rows(
-    duck: "duckdb.DuckDBPyConnection", table: str, columns: Mapping[str, str], cursor: sqlite3.Cursor
+    duck: "duckdb.DuckDBPyConnection",
+    table: str,
+    columns: Mapping[str, str],
+    batches: Iterable[Sequence[Any]],
 ) -> None:
-    """Create the DuckDB table out of a SQLite cursor that yields these columns.
+    """Create the DuckDB table of these columns out of batches of rows.
 
-    As JSON, which both engines write and read in C: as fast as Arrow, which would be one more dependency
-    of 150 MB.
+    By way of JSON, which both sides write and read in C: as fast as Arrow, without a dependency of 150 MB.
     """
-    duck.execute(f"CREATE OR REPLACE TABLE {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
-    fields = ", ".join(f"(r->>{i})::{kind}" for i, kind in enumerate(columns.values()))
-    while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-        duck.execute(f"INSERT INTO {table} SELECT {fields} FROM (SELECT unnest(?::JSON::JSON[]) AS r)", [json.dumps(rows)])
+    listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    fields = ", ".join(f"(r->>{place})::{kind}" for place, kind in enumerate(columns.values()))
+    insert = f"INSERT INTO {table} SELECT {fields} FROM (SELECT unnest(?::JSON::JSON[]) AS r)"
+    duck.execute(f"CREATE OR REPLACE TABLE {table} ({listed})")
+    for rows in batches:
+        duck.execute(insert, [json.dumps(rows)])
+
+
+def load_log_rows(duck: "duckdb.DuckDBPyConnection", name: str, batches: Iterable[Sequence[Any]]) -> None:
+    """Create the DuckDB relation `name` of the log's columns out of batches of rows with times in microseconds."""
+    micros = {column: "BIGINT" if kind == "TIMESTAMP" else kind for column, kind in COLUMNS.items()}
+    load_rows(duck, f"{name}_micros", micros, batches)
+    columns = ", ".join(
+        f"make_timestamp({column}) AS {column}" if kind == "TIMESTAMP" else column for column, kind in COLUMNS.items()
+    )
+    duck.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {name}_micros")
 
 
 def load_hot(
-    duck: "duckdb.DuckDBPyConnection", conn: sqlite3.Connection, where: str = "TRUE", parameters: Sequence[Any] = ()
+    duck: "duckdb.DuckDBPyConnection",
+    conn: sqlite3.Connection,
+    where: str = "TRUE",
+    parameters: Sequence[Any] = (),
 ) -> None:
-    """Create the DuckDB table `hot`: hot rows with `week` and the log's columns."""
-    micros = {name: "BIGINT" if kind == "TIMESTAMP" else kind for name, kind in COLUMNS.items()}
-    cursor = conn.execute(f"SELECT week, {NAMES} FROM event WHERE {where}", parameters)
-    load_rows(duck, "hot_micros", {"week": "INTEGER", **micros}, cursor)
-    columns = ", ".join(
-        f"make_timestamp({name}) AS {name}" if kind == "TIMESTAMP" else name for name, kind in COLUMNS.items()
-    )
-    duck.execute(f"CREATE OR REPLACE VIEW hot AS SELECT week, {columns} FROM hot_micros")
+    """Create the DuckDB relation `hot`: the hot rows, with the log's columns."""
+    cursor = conn.execute(f"SELECT {NAMES} FROM event WHERE {where}", parameters)
+    load_log_rows(duck, "hot", iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
 
 
 def define_log(duck: "duckdb.DuckDBPyConnection", conn: sqlite3.Connection, directory: Path) -> None:

@@ -48,6 +48,15 @@ class Status(NamedTuple):
     schema_version: int
 
 
+#: A cohort is a row of offset 0: creating the account is its first activity.
+_CELLS = """
+    SELECT cohort, offset, users FROM cohort_week
+    WHERE population = :population AND (:weeks IS NULL OR offset < :weeks) AND cohort >= (
+        SELECT min(cohort) FROM (
+            SELECT cohort FROM cohort_week WHERE population = :population AND offset = 0
+            ORDER BY cohort DESC LIMIT :latest))"""
+
+
 def retention(
     conn: sqlite3.Connection,
     population: str = "all",
@@ -66,14 +75,14 @@ def retention(
         return Retention(None, population, ())
     newest = week_of(watermark)
     users: dict[int, dict[int, int]] = defaultdict(dict)
-    rows = conn.execute("SELECT cohort, offset, users FROM cohort_week WHERE population = ?", (population,))
-    for cohort, offset, count in rows:
+    for cohort, offset, count in conn.execute(
+        _CELLS, {"population": population, "weeks": weeks, "latest": latest or -1}
+    ):
         users[cohort][offset] = count
     oldest = min(users, default=newest)
     touched = weeks_touched(gaps(conn))
     width = newest - oldest + 1 if weeks is None else weeks
     states = [cell_state(week, watermark, touched) for week in range(oldest, max(newest, newest + width) + 1)]
-    wanted = sorted(users)[-latest:] if latest else sorted(users)
     cohorts = tuple(
         Cohort(
             week=cohort,
@@ -85,7 +94,7 @@ def retention(
                 )
             ),
         )
-        for cohort in wanted
+        for cohort in sorted(users)
     )
     return Retention(watermark, population, cohorts)
 

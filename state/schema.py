@@ -47,4 +47,3 @@ def _views_and_hot_log(db: Database) -> None:
             config TEXT NOT NULL)""",
     ):
         db.execute(statement)
-

@@ -51,9 +51,8 @@ def write_segments(
     def write(week: int) -> Path:
         path = staging / f"{kind}-{week}.parquet"
         with duck.cursor() as cursor:  # two files at a time: half the time of DuckDB's own PARTITION_BY
-            cursor.execute(
-                f"COPY (SELECT * EXCLUDE (week) FROM {relation} WHERE week = {week}) TO {literal(str(path))} ({PARQUET})"
-            )
+            rows = f"SELECT * EXCLUDE (week) FROM {relation} WHERE week = {week}"
+            cursor.execute(f"COPY ({rows}) TO {literal(str(path))} ({PARQUET})")
         sync(path)
         return path
 
@@ -76,10 +75,10 @@ def seal(store: Store) -> int:
             old = files(conn, EVENTS, [week], folded=FOLDED)
             merge = len(old) + 1 >= MERGE_AT
             load_hot(duck, conn, "week = ?", (week,))
-            rows = "SELECT * FROM hot"
+            rows = f"SELECT {NAMES} FROM hot"
             if merge:
-                rows += f" UNION ALL SELECT {week}::INTEGER, {NAMES} FROM {parquet_sql(store.directory, old)}"
-            duck.execute(f"CREATE TABLE sealed AS {rows} ORDER BY sent_at, msg_id")
+                rows += f" UNION ALL SELECT {NAMES} FROM {parquet_sql(store.directory, old)}"
+            duck.execute(f"CREATE TABLE sealed AS SELECT {week} AS week, * FROM ({rows}) ORDER BY sent_at, msg_id")
             write_segments(store, duck, "sealed", FOLDED)
             conn.execute("DELETE FROM event WHERE week = ?", (week,))
             conn.execute("DELETE FROM message WHERE week = ?", (week,))
@@ -146,7 +145,12 @@ def next_name(conn: sqlite3.Connection, kind: str, week: int) -> str:
 
 
 def enter_file(
-    conn: sqlite3.Connection, duck: "duckdb.DuckDBPyConnection", directory: Path, name: str, week: int, folded: int
+    conn: sqlite3.Connection,
+    duck: "duckdb.DuckDBPyConnection",
+    directory: Path,
+    name: str,
+    week: int,
+    folded: int,
 ) -> None:
     """Enter the file in the manifest."""
     path = directory / name

@@ -151,14 +151,14 @@ def raise_watermark(conn: sqlite3.Connection, at: int) -> None:
 
 
 def _connect(path: Path) -> "Database":
-    database = _sqlite_utils().Database
     conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     _refuse_newer(conn, path)
     conn.execute("PRAGMA journal_mode = WAL")
     # NORMAL does not sync on commit: an acknowledged message could be lost in a power cut.
     conn.execute("PRAGMA synchronous = FULL")
-    return database(conn)
+    db: Database = _sqlite_utils().Database(conn)
+    return db
 
 
 def _sqlite_utils() -> Any:
@@ -205,8 +205,7 @@ def _refuse_newer(conn: sqlite3.Connection, path: Path) -> None:
     from_file = conn.execute("PRAGMA user_version").fetchone()[0]
     if from_file > SCHEMA_VERSION:
         raise StateError(
-            f"{path} has schema version {from_file}, this program knows up to {SCHEMA_VERSION}: "
-            "use a newer Homecoming"
+            f"{path} has schema version {from_file}, this program knows up to {SCHEMA_VERSION}: use a newer Homecoming"
         )
 
 

@@ -33,7 +33,9 @@ class Difference(NamedTuple):
         return f"{self.where}: the views have {self.kept}, the log gives {self.recomputed}"
 
 
-def verify(duck: "duckdb.DuckDBPyConnection", conn: sqlite3.Connection, directory: Path, relation: str) -> list[Difference]:
+def verify(
+    duck: "duckdb.DuckDBPyConnection", conn: sqlite3.Connection, directory: Path, relation: str
+) -> list[Difference]:
     """Every difference between the views and the events of `relation` (msg_id, sent_at, topic, username, role).
 
     Day summaries are added. Standing flags are taken as given. Raises StateError while an import is not

@@ -26,9 +26,7 @@ def pytest_runtest_makereport(
     report = yield
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        report.longrepr = (
-            f"{item.nodeid}: skipped in CI: {call.excinfo.value if call.excinfo else 'no reason'}"
-        )
+        report.longrepr = f"{item.nodeid}: skipped in CI: {call.excinfo.value if call.excinfo else 'no reason'}"
     return report
 
 

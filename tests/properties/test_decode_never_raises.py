@@ -15,9 +15,7 @@ from state.weeks import SECOND
 NOW = 1_718_000_000 * SECOND
 
 # Lone surrogates and control characters included: JSON can carry both.
-TEXT = st.text(st.characters(exclude_categories=()), max_size=12) | st.sampled_from(
-    ["None", "ada", "a" * 300, "x\0"]
-)
+TEXT = st.text(st.characters(exclude_categories=()), max_size=12) | st.sampled_from(["None", "ada", "a" * 300, "x\0"])
 WORDS = st.sampled_from(
     [
         *("agent", "user", "username", "usernames", "name", "sender", "owner", "attendees", "lines_said"),
@@ -48,9 +46,7 @@ HEADERS = st.fixed_dictionaries(
         "fedora_messaging_user_ada": JSON,
     },
 )
-ENCODINGS = st.sampled_from(
-    ["utf-8", "utf-8", None, "utf-16", "utf-7", "idna", "hex", "undefined", "latin-1", "a\0b"]
-)
+ENCODINGS = st.sampled_from(["utf-8", "utf-8", None, "utf-16", "utf-7", "idna", "hex", "undefined", "latin-1", "a\0b"])
 
 
 def check(decoded: Decoded) -> None:

@@ -81,9 +81,7 @@ def ours_accepts(schema: Any, instance: Any) -> bool:
 @example({"not": {"pattern": "^a$"}}, "http://json-schema.org/draft-04/schema#", "a\n")
 @example({"dependentRequired": {"a": ["b"]}}, "https://json-schema.org/draft/2019-09/schema", {"a": 1})
 @example({"type": "integer"}, "http://json-schema.org/draft-07/schema#", 1.0)
-@example(
-    {"patternProperties": {"a$": {"type": "null"}}}, "http://json-schema.org/draft-04/schema#", {"a\n": 1}
-)
+@example({"patternProperties": {"a$": {"type": "null"}}}, "http://json-schema.org/draft-04/schema#", {"a\n": 1})
 def test_same_verdict_for_any_schema(schema: Any, draft: str, instance: Any) -> None:
     schema = {"$schema": draft, **schema}
     assert ours_accepts(schema, instance) == stock_accepts(schema, instance)

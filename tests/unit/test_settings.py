@@ -178,8 +178,6 @@ def test_listen_reads_what_it_prints(host: str, port: int) -> None:
 
 
 def test_rules_are_the_definitions_in_the_file() -> None:
-    settings = settings_from(
-        {"state": {"attribution": "any", "engaged_events": 3, "registrations": ["a.new"]}}
-    )
+    settings = settings_from({"state": {"attribution": "any", "engaged_events": 3, "registrations": ["a.new"]}})
     assert settings.rules() == Rules("any", 3, frozenset({"a.new"}))
     assert Settings().rules() == Rules()

@@ -1,0 +1,108 @@
+"""Archives and datagrepper into a state, with progress on the terminal; and archives against a state."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from consumer.archive import open_archive
+from consumer.datagrepper import catch_up as fill
+from consumer.settings import CatchUpSettings
+from state import verify as oracle
+from state.bulk import fold_pending
+from state.duck import connect
+from state.importer import Imported, import_source
+from state.log import with_log
+from state.segments import seal, sweep
+from state.store import Store, reading
+from state.weeks import SECOND
+
+if TYPE_CHECKING:
+    import duckdb
+
+_COLUMNS = "msg_id, sent_at, topic, username, role"
+
+
+class Backfilled(NamedTuple):
+    """What one archive brought."""
+
+    found: Imported
+    dead: int  #: rows that became dead letters
+
+
+def backfill(store: Store, paths: Sequence[Path], now: int) -> Iterator[tuple[Path, Backfilled]]:
+    """Import the archives one after the other; interrupted, the same call goes on where it was."""
+    sweep(store)
+    fold_pending(store)
+    for path in paths:
+        with connect(store.directory) as duck:
+            with _bar(f"reading {path.name}") as show:
+                size = path.stat().st_size if path.exists() else 0
+                source = open_archive(duck, path, now, progress=partial(_of, show, size))
+            with _bar(path.name) as show:
+                found = import_source(store, duck, source, show)
+        yield path, Backfilled(found, len(source.dead))
+    seal(store)
+
+
+def catch_up(
+    store: Store, settings: CatchUpSettings, url: str | None, start: int, end: int, clock: Callable[[], int]
+) -> Imported:
+    """Fill the time from start to end from datagrepper (or from another `url`)."""
+    sweep(store)
+    fold_pending(store)
+    chosen = replace(settings, url=url.rstrip("/")) if url else settings
+    with _bar("datagrepper") as show:
+        found = fill(
+            store, chosen, start, end, clock, lambda at, _: show((at - start) // SECOND, (end - start) // SECOND)
+        )
+    seal(store)
+    return found
+
+
+def verify(store: Store, paths: Sequence[Path], now: int) -> list[oracle.Difference]:
+    """Every difference between the views and a batch recomputation, from the log or from these archives."""
+    fold_pending(store)
+    if not paths:
+        query = f"SELECT {_COLUMNS} FROM log"
+        return with_log(store.directory, lambda duck, conn: oracle.verify(duck, conn, store.directory, query))
+    with connect(store.directory) as duck, reading(store.directory, store.conn):
+        parts = [_archive_rows(duck, path, now, f"archive_{place}") for place, path in enumerate(paths)]
+        return oracle.verify(duck, store.conn, store.directory, " UNION ALL ".join(parts))
+
+
+def _of(show: Callable[[int, int], None], total: int, done: int) -> None:
+    show(done, total)
+
+
+def _archive_rows(duck: "duckdb.DuckDBPyConnection", path: Path, now: int, name: str) -> str:
+    """SQL: the archive's rows; one without an id is the same message where time, topic and user are the same."""
+    open_archive(duck, path, now, name)
+    msg_id = "coalesce(msg_id, concat_ws('|', sent_at, topic, coalesce(username, '')))"
+    return f"SELECT {msg_id} AS msg_id, sent_at, topic, username, coalesce(role, 'actor') AS role FROM {name}"
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error with rate and remaining time, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(title, total=None, rate="")
+
+        def show(done: int, total: int) -> None:
+            speed = progress.tasks[0].speed if progress.tasks else None
+            progress.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield show

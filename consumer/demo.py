@@ -1,0 +1,107 @@
+"""The demo: a simulated community with months of history, and then its life, live; no broker, no network."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+
+import click
+
+from consumer import simulator
+from consumer.archive import open_archive
+from consumer.decode import Delivery
+from consumer.pipeline import Pipeline
+from consumer.schemas import SCHEMAS
+from consumer.service import http_side, registry_of
+from consumer.settings import Settings
+from consumer.sim_model import SimMessage
+from metrics.hotpath import HotPath
+from metrics.readiness import consuming
+from state.coverage import listen, listen_until
+from state.duck import connect
+from state.importer import import_source
+from state.store import Store, open_store
+from state.weeks import SECOND
+
+#: Simulated seconds a second: a community of 300 sign-ups a week is lively to watch at this speed.
+SPEED = 300
+
+#: Live messages are committed so often; seconds.
+_TICK_S = 0.5
+
+Clock = Callable[[], int]
+
+
+def demo(settings: Settings, host: str, port: int, *, seed: int, weeks: int, clock: Clock) -> None:
+    """Run until SIGTERM or SIGINT; nothing remains."""
+    stopped = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    with TemporaryDirectory(prefix="homecoming-demo-") as folder:
+        directory = Path(folder) / "state"
+        store = open_store(directory, settings.rules())
+        registry = registry_of(directory, settings)
+        hot_path = HotPath(registry, clock, fallbacks=SCHEMAS.fallbacks.total)
+        ready = consuming(hot_path, settings.http.ready_silence_s)
+        with http_side(settings, directory, registry, ready, host, port) as address:
+            click.echo(f"simulating {weeks} weeks of a community ...", err=True)
+            scenario = simulator.Scenario(seed=seed, weeks=weeks, end=clock() // SECOND * SECOND)
+            _import_history(store, simulator.simulate(scenario), Path(folder), clock)
+            _say(f"http://{address}", directory)
+            _live(Pipeline(store, hot_path, clock, source="demo"), scenario, stopped)
+        store.close()
+
+
+def _import_history(store: Store, simulation: simulator.Simulation, folder: Path, clock: Clock) -> None:
+    simulator.write(simulation, folder / "simulated")
+    with connect(store.directory) as duck:
+        import_source(store, duck, open_archive(duck, folder / "simulated" / "events.parquet", clock()))
+
+
+def _say(url: str, directory: Path) -> None:
+    click.echo(
+        f"""
+Homecoming is live with a simulated community.
+
+  {url}           the page: who of each week's sign-ups came back
+  {url}/metrics   what Prometheus scrapes
+  homecoming retention --state {directory}
+  homecoming status --state {directory}
+
+New messages come in now, {SPEED} times as fast as in life. Ctrl-C ends it; nothing remains.
+""",
+        err=True,
+    )
+
+
+def _live(pipeline: Pipeline, scenario: simulator.Scenario, stopped: Event) -> None:
+    """Feed what happens next through the same pipeline as any bus, `SPEED` times as fast."""
+    began = pipeline.clock()
+    with pipeline.store.writing() as conn:
+        pipeline.interval = listen(conn, pipeline.source, began)
+    pipeline.hot_path.connected(True)
+    due: list[Delivery] = []
+    for message in _sped_up(scenario, began):
+        while message.at > pipeline.clock():
+            if due:
+                pipeline.take_in(due)
+                due = []
+            if stopped.wait(_TICK_S):
+                return
+            with pipeline.store.writing() as conn:
+                listen_until(conn, pipeline.interval, pipeline.clock())
+        due.append(delivery_of(message))
+
+
+def _sped_up(scenario: simulator.Scenario, began: int) -> Iterator[SimMessage]:
+    for message in simulator.live(scenario, scenario.end):
+        at = began + (message.at - scenario.end) // SPEED
+        yield message._replace(at=at // SECOND * SECOND)
+
+
+def delivery_of(message: SimMessage) -> Delivery:
+    """The message as a bus would deliver it."""
+    wire = simulator.wire(message)
+    return Delivery(wire["topic"], wire["headers"], json.dumps(wire["body"]).encode(), wire["id"], "utf-8")
