@@ -91,6 +91,8 @@ def _moment(text: str, option: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise HomecomingError(f"{option}: expected an ISO 8601 time such as 2024-06-03, got {text}") from None
+    if not 1990 <= moment.year < 9999:
+        raise HomecomingError(f"{option}: expected a time from 1990 on, got {text}")
     return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
@@ -188,11 +190,12 @@ def catch_up(
     from consumer.backfill import catch_up as run
     from state.coverage import gaps as known_gaps
 
-    if gaps == bool(since):
-        raise HomecomingError("catch-up: name either --since TIME or --gaps")
+    if gaps == bool(since) or (gaps and until):
+        raise HomecomingError("catch-up: name either --since TIME (and --until TIME) or --gaps")
     settings, _ = _settings(config, state)
     with _store(config, state) as store:
-        end = _moment(until, "--until") if until else _clock()
+        # What is still to come is not covered by asking for it now.
+        end = min(_moment(until, "--until") if until else _clock(), _clock())
         spans = known_gaps(store.conn) if gaps else [(_moment(since or "", "--since"), end)]
         for start, last in spans:
             if start >= last:
@@ -333,6 +336,7 @@ def main() -> NoReturn:
     """Run a verb; errors that a person can act on become one line and exit code 2."""
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except HomecomingError as error:
         _fail(str(error))
     except click.exceptions.Exit as error:
@@ -344,6 +348,8 @@ def main() -> NoReturn:
     except BrokenPipeError:
         # The reader has gone (`| head`); a second complaint at exit would be noise.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
     sys.exit(0)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from fedora_messaging.twisted.consumer import Consumer
 from fedora_messaging.twisted.protocol import FedoraMessagingProtocolV2
 from pika.adapters.twisted_connection import ClosableDeferredQueue
-from pika.exceptions import AMQPError, ChannelClosed
+from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosedByClient, ConsumerCancelled
 from twisted.internet import defer, error, task
 from twisted.python.failure import Failure
 
@@ -127,18 +127,21 @@ class BatchConsumer(Consumer):
         """A lost connection or channel: reconnect. Upstream leaves a consumer whose channel was closed dead."""
         problem = failure.value
         forbidden = isinstance(problem, ChannelClosed) and problem.args[0] == 403
-        if forbidden or not isinstance(problem, (AMQPError, error.ConnectionDone, error.ConnectionLost)):
+        lost = isinstance(problem, (AMQPError, error.ConnectionDone, error.ConnectionLost))
+        if forbidden or not lost or isinstance(problem, ConsumerCancelled):
             super()._read_loop_errback(failure)
             return
-        if self._running:
-            logger.warning("consuming from %s stopped, reconnecting: %s", self.queue, problem)
         self._running = False
+        if isinstance(problem, ChannelClosed):
+            logger.warning("the broker closed the channel of %s, reconnecting: %s", self.queue, problem)
         if self._reading_from is not None:
             self._reading_from.abort()
 
 
 class BatchProtocol(FedoraMessagingProtocolV2):
     """One connection, whose consumers are BatchConsumers."""
+
+    ready: Any  # pika's, a Deferred until the handshake is over
 
     def __init__(self, intake: Intake, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -158,13 +161,15 @@ class BatchProtocol(FedoraMessagingProtocolV2):
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
+        # pika's Twisted adapter forgets what the broker said before it closed the connection.
+        why = self._impl._error or reason.value  # noqa: SLF001 - the only place
+        if self.ready is not None:
+            self.ready = None  # upstream would fail whoever waits for a connection, we try again
+            self._intake.refused(why)
+        elif not isinstance(why, ConnectionClosedByClient):
+            logger.warning("the connection was lost, reconnecting: %s", why)
         self._intake.disconnected()
         super().connectionLost(reason)
-
-    def _on_connection_failed(self, _connection: Any, error_message: Exception | None = None) -> None:
-        # pika keeps the broker's reason for itself, and upstream fails whoever waits; we go on trying.
-        self.ready = None
-        self._intake.refused(error_message)
 
 
 def _delivery(_channel: Any, delivery: Any, properties: Any, body: bytes) -> Delivery:

@@ -1,17 +1,23 @@
 """Archive files as relations of the log's columns: Parquet and CSV by DuckDB, JSON through the decoder."""
 
+import csv
+import gzip
 import json
+import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from consumer.decode import Poison, decode_record
-from consumer.records import records_of
+from consumer.delivery import printable
+from consumer.records import BadLine, records_of
 from state.dead_letters import DeadLetter
 from state.duck import literal
 from state.errors import ArchiveError
 from state.importer import Source
-from state.log import COLUMNS, first_line, load_log_rows
+from state.log import COLUMNS, load_log_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,17 +30,22 @@ _ROWS_AT_ONCE = 20_000
 #: What is no part of any name or topic: control characters and line separators.
 _UNPRINTABLE = "[\\x00-\\x1f\\x7f-\\x9f\\x{2028}\\x{2029}]"
 
+#: Seconds since 1970 as a time; a double holds today's microseconds exactly.
+_SECONDS = "TRY(make_timestamp((TRY_CAST(sent_at AS DOUBLE) * 1000000)::BIGINT))"
+
 #: DuckDB types of sent_at, and how each becomes UTC. Text without an offset is UTC; plain numbers are seconds.
 _TIMES: dict[str, str] = {
-    "VARCHAR": "TRY_CAST(sent_at AS TIMESTAMPTZ)::TIMESTAMP",
-    "DATE": "sent_at::TIMESTAMP",
-    "DOUBLE": "TRY(make_timestamp((sent_at * 1000000)::BIGINT))",
-    "BIGINT": "TRY(make_timestamp(sent_at * 1000000))",
-    "INTEGER": "TRY(make_timestamp(sent_at::BIGINT * 1000000))",
+    "TIMESTAMP.*|DATE": "sent_at::TIMESTAMP",
+    "VARCHAR": f"coalesce(TRY_CAST(sent_at AS TIMESTAMPTZ)::TIMESTAMP, {_SECONDS})",
+    "DOUBLE|FLOAT|DECIMAL.*|U?(BIG|HUGE|SMALL|TINY)?INT(EGER)?": _SECONDS,
 }
 
-#: Progress through a file that is read in Python: bytes done.
-Progress = Callable[[int], None]
+#: What may separate the columns of a CSV, and the longest header that there is (characters).
+_DELIMITERS = ",;\t|"
+_LONGEST_HEADER = 1_000_000
+
+#: Progress through a file that is read in Python: bytes done, bytes in all (packed ones, where it is packed).
+Progress = Callable[[int, int], None]
 
 
 def open_archive(
@@ -42,16 +53,14 @@ def open_archive(
     path: Path,
     now: int,
     name: str = "archive",
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda _done, _all: None,
 ) -> Source:
     """The archive as an importable source, its relation being `name`; unusable rows become its dead letters.
 
     now: processing time, microseconds since 1970 UTC. Raises ArchiveError where the file cannot be read, or
     where none of its rows can be used.
     """
-    import duckdb as engine  # noqa: PLC0415 - loaded only when used
-
-    try:
+    with reading_archive(path):
         stat = path.stat()
         if not path.is_file():
             raise ArchiveError(f"{path} is no file")
@@ -61,17 +70,60 @@ def open_archive(
             case suffix if suffix.endswith(".parquet"):
                 dead = _table(duck, path, f"read_parquet({literal(str(path))})", name, now, keep=False)
             case suffix if suffix.endswith((".csv", ".csv.gz")):
-                reader = f"read_csv({literal(str(path))}, all_varchar = true, header = true, null_padding = false)"
-                dead = _table(duck, path, reader, name, now, keep=True)
-            case suffix if suffix.endswith((".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz")):
-                dead = _records(duck, path, name, now, progress)
+                dead = _table(duck, path, _csv_reader(path), name, now, keep=True)
+            case suffix if suffix.endswith((".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")):
+                dead = _records(duck, path, name, now, lambda done: progress(done, stat.st_size))
             case _:
                 raise ArchiveError(f"{path}: expected .parquet, .csv, .json or .jsonl")
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read: {error.strerror or error}") from None
-    except engine.Error as error:
-        raise ArchiveError(f"{path} cannot be read: {first_line(error)}") from error
     return Source(f"{path.name} {stat.st_size} {stat.st_mtime_ns}", name, dead)
+
+
+@contextmanager
+def reading_archive(path: Path, what: str = "read") -> Iterator[None]:
+    """Whatever goes wrong while the archive is read as ArchiveError. A damaged page of a Parquet file shows late."""
+    import duckdb as engine  # noqa: PLC0415 - loaded only when used
+
+    try:
+        yield
+    except engine.InterruptException:
+        raise KeyboardInterrupt from None
+    except engine.Error as error:
+        raise ArchiveError(f"{path} cannot be {what}: {_said(error)}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ArchiveError(f"{path} cannot be {what}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _said(error: Exception) -> str:
+    """What DuckDB says, without the line itself (an open quote makes it very long) and advice about its options."""
+    text = re.sub(
+        r"\nOriginal Line:.*?\n+(?=Expected Number|Value with|Invalid unicode)", ": ", str(error), flags=re.DOTALL
+    )
+    return re.split(r"\nPossible|\nThis can happen|\n *\n", text.strip())[0][:300]
+
+
+def _csv_reader(path: Path) -> str:
+    """The table function for a CSV, every column a text.
+
+    The dialect is fixed by the header alone: DuckDB's sniffer takes `#` in a name for a comment, and names no line
+    where a row is too short.
+    """
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        skip, header = 0, file.readline(_LONGEST_HEADER)
+        while header and not header.strip():
+            skip, header = skip + 1, file.readline(_LONGEST_HEADER)
+    delimiter = max(_DELIMITERS, key=header.count)
+    try:
+        names = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise ArchiveError(f"{path} has no header that can be read: {error}") from None
+    columns = ", ".join(f"{literal(name or f'column{place}')}: 'VARCHAR'" for place, name in enumerate(names))
+    if not columns:
+        raise ArchiveError(f"{path} has no header: needed are {', '.join(_REQUIRED)}")
+    return (
+        f"read_csv({literal(str(path))}, auto_detect = false, header = true, skip = {skip}, columns = {{{columns}}}, "
+        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', comment = '', null_padding = false)"
+    )
 
 
 def _table(
@@ -83,7 +135,10 @@ def _table(
         raise ArchiveError(
             f"{path} has no column {', '.join(missing)}: needed are {', '.join(_REQUIRED)}; found {', '.join(kinds)}"
         )
-    time = "sent_at::TIMESTAMP" if kinds["sent_at"].startswith("TIMESTAMP") else _TIMES.get(kinds["sent_at"])
+    for column in ("topic", "username"):
+        if kinds[column].endswith("]") or "(" in kinds[column]:
+            raise ArchiveError(f"{path}: {column} is of type {kinds[column]}; expected one text a row")
+    time = next((sql for types, sql in _TIMES.items() if re.fullmatch(types, kinds["sent_at"])), None)
     if time is None:
         raise ArchiveError(f"{path}: sent_at is of type {kinds['sent_at']}; expected a time, a text or seconds")
     columns = ", ".join(
@@ -114,28 +169,28 @@ def _column(column: str, kind: str, kinds: Mapping[str, str]) -> str:
     value = f'TRY_CAST("{column}" AS {kind})'
     if column == "role":
         return f"CASE WHEN {value} = 'affected' THEN 'affected' ELSE 'actor' END"
+    if column == "username":  # as consumer.people has it: str(None) is how some write that there is none
+        return f"nullif(nullif(trim({value}), ''), 'None')"
     # An empty text is how CSV writes that there is none.
     return f"nullif({value}, '')" if kind == "VARCHAR" else value
 
 
 def _usable(duck: "duckdb.DuckDBPyConnection", name: str, now: int) -> str:
     """SQL: whether a row can be taken in. Names and topics are judged once each, not once per row."""
-    bad = {}
-    for column in ("username", "topic"):
-        found = duck.execute(
-            f"""SELECT value FROM (SELECT DISTINCT {column} AS value FROM {name}_rows WHERE {column} NOT NULL)
-            WHERE length(value) > 255 OR regexp_matches(value, '{_UNPRINTABLE}')"""
-        ).fetchall()
-        bad[column] = ", ".join(literal(value) for (value,) in found)
     conditions = [
         "sent_at >= TIMESTAMP '1990-01-01'",
         f"sent_at <= make_timestamp({now + 600_000_000})",
         "topic IS NOT NULL",
     ]
-    if bad["topic"]:
-        conditions.append(f"topic NOT IN ({bad['topic']})")
-    if bad["username"]:
-        conditions.append(f"(username IS NULL OR username NOT IN ({bad['username']}))")
+    for column in ("username", "topic"):
+        bad = f"{name}_bad_{column}"
+        duck.execute(
+            f"""CREATE OR REPLACE TABLE {bad} AS
+            WITH found AS MATERIALIZED (SELECT DISTINCT {column} AS value FROM {name}_rows WHERE {column} NOT NULL)
+            SELECT value FROM found WHERE length(value) > 255 OR regexp_matches(value, '{_UNPRINTABLE}')"""
+        )
+        if duck.execute(f"SELECT count(*) FROM {bad}").fetchall()[0][0]:
+            conditions.append(f"({column} IS NULL OR {column} NOT IN (FROM {bad}))")
     return " AND ".join(conditions)
 
 
@@ -154,15 +209,14 @@ def _dead_rows(duck: "duckdb.DuckDBPyConnection", path: Path, name: str, good: s
 
 
 def _records(
-    duck: "duckdb.DuckDBPyConnection", path: Path, name: str, now: int, progress: Progress
+    duck: "duckdb.DuckDBPyConnection", path: Path, name: str, now: int, progress: Callable[[int], None]
 ) -> list[DeadLetter]:
     """Decode the messages of a JSON archive into the relation; those that cannot be decoded."""
     dead: list[DeadLetter] = []
     load_log_rows(duck, name, decoded_rows(records_of(path, progress), now, path.name, dead))
     (rows,) = duck.execute(f"SELECT count(*) FROM {name}").fetchall()[0]
-    if not rows:
-        why = f"; the first: {dead[0].reason}, {dead[0].detail}" if dead else ""
-        raise ArchiveError(f"{path} holds no message that can be used{why}")
+    if dead and not rows:
+        raise ArchiveError(f"{path} holds no message that can be used; the first: {dead[0].reason}, {dead[0].detail}")
     return dead
 
 
@@ -173,7 +227,7 @@ def decoded_rows(
     rows: list[tuple[Any, ...]] = []
     for record in records:
         try:
-            if isinstance(record, Poison):
+            if isinstance(record, BadLine):
                 raise record
             rows.extend(decode_record(record, now).events)
         except Poison as poison:
@@ -187,6 +241,6 @@ def decoded_rows(
 
 def _dead_record(record: Any, poison: Poison, now: int, source: str) -> DeadLetter:
     known = record if isinstance(record, dict) else {}
-    msg_id, topic = (str(known[key]) if key in known else None for key in ("id", "topic"))
-    body = str(record) if isinstance(record, Poison) else json.dumps(record)
-    return DeadLetter(now, poison.reason, poison.detail, source, msg_id, topic, None, body.encode())
+    msg_id, topic = (printable(known.get(key)) for key in ("id", "topic"))
+    body = record.line if isinstance(record, BadLine) else json.dumps(record).encode()
+    return DeadLetter(now, poison.reason, poison.detail, source, msg_id, topic, None, body)

@@ -3,19 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from consumer.archive import open_archive
+from consumer.archive import open_archive, reading_archive
 from consumer.datagrepper import catch_up as fill
 from consumer.settings import CatchUpSettings
 from state import verify as oracle
 from state.bulk import fold_pending
-from state.duck import connect
+from state.duck import ROOMY, connect
 from state.importer import Imported, import_source
 from state.log import with_log
 from state.segments import seal, sweep
@@ -42,9 +41,8 @@ def backfill(store: Store, paths: Sequence[Path], now: int) -> Iterator[tuple[Pa
     for path in paths:
         with connect(store.directory) as duck:
             with _bar(f"reading {path.name}") as show:
-                size = path.stat().st_size if path.exists() else 0
-                source = open_archive(duck, path, now, progress=partial(_of, show, size))
-            with _bar(path.name) as show:
+                source = open_archive(duck, path, now, progress=show)
+            with _bar(path.name) as show, reading_archive(path, "imported"):
                 found = import_source(store, duck, source, show)
         yield path, Backfilled(found, len(source.dead))
     seal(store)
@@ -70,14 +68,10 @@ def verify(store: Store, paths: Sequence[Path], now: int) -> list[oracle.Differe
     fold_pending(store)
     if not paths:
         query = f"SELECT {_COLUMNS} FROM log"
-        return with_log(store.directory, lambda duck, conn: oracle.verify(duck, conn, store.directory, query))
-    with connect(store.directory) as duck, reading(store.directory, store.conn):
+        return with_log(store.directory, lambda duck, conn: oracle.verify(duck, conn, store.directory, query), ROOMY)
+    with connect(store.directory, ROOMY) as duck, reading(store.directory, store.conn):
         parts = [_archive_rows(duck, path, now, f"archive_{place}") for place, path in enumerate(paths)]
         return oracle.verify(duck, store.conn, store.directory, " UNION ALL ".join(parts))
-
-
-def _of(show: Callable[[int, int], None], total: int, done: int) -> None:
-    show(done, total)
 
 
 def _archive_rows(duck: "duckdb.DuckDBPyConnection", path: Path, now: int, name: str) -> str:

@@ -30,6 +30,15 @@ MARGIN = 300 * SECOND
 _ATTEMPTS = 6
 _TIMEOUT_S = 60
 
+#: A server that asks for more patience than this is as good as down.
+_LONGEST_WAIT_S = 600
+
+_NO_ADDRESS = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
+
 #: Progress: event time reached, messages so far.
 Progress = Callable[[int, int], None]
 
@@ -57,7 +66,7 @@ class Datagrepper:
         while page <= pages:
             found = self._page(start, end, page)
             yield from found["raw_messages"]
-            pages = int(found.get("pages") or 0)
+            pages = found.get("pages", 0)
             page += 1
 
     def _page(self, start: int, end: int, page: int) -> dict[str, Any]:
@@ -91,15 +100,27 @@ class Datagrepper:
                 timeout=_TIMEOUT_S,
             )
             if answer.status_code == 429 or answer.status_code >= 500:
+                self._heed(answer.headers.get("Retry-After", ""))
                 raise UnavailableError(f"HTTP {answer.status_code}")
             if not answer.ok:
                 raise HomecomingError(f"{answer.url} answers HTTP {answer.status_code}: {answer.text[:200]!r}")
             found = answer.json()
+        except _NO_ADDRESS as error:
+            raise HomecomingError(f"{self._settings.url} is no address of datagrepper: {error}") from None
         except requests.RequestException as error:  # a broken JSON body too
             raise UnavailableError(str(error)) from error
         if not isinstance(found, dict) or not isinstance(found.get("raw_messages"), list):
             raise HomecomingError(f"{answer.url} is no page of datagrepper's v2/search: no raw_messages")
+        if not isinstance(found.get("pages", 0), int):
+            raise HomecomingError(
+                f"{answer.url} is no page of datagrepper's v2/search: pages is {found['pages']!r:.60}"
+            )
         return found
+
+    def _heed(self, retry_after: str) -> None:
+        """Wait as long as the server asks for, if it does so in seconds."""
+        if retry_after.isdecimal():
+            self._next_request = time.monotonic() + max(self._pause_s, min(int(retry_after), _LONGEST_WAIT_S))
 
 
 def catch_up(

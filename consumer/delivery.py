@@ -51,6 +51,13 @@ def is_clean(text: str) -> bool:
     return _UNPRINTABLE.search(text) is None
 
 
+def printable(text: object) -> str | None:
+    """The text as SQLite can keep it: lone surrogates and null bytes escaped."""
+    if text is None:
+        return None
+    return str(text).encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
 def derived_id(at: int, topic: str, users: Iterable[str]) -> str:
     """The id of an archived message that has none: the same message always gets the same one."""
     text = "\x1f".join((str(at), topic, *sorted(users)))

@@ -34,7 +34,7 @@ class Intake:
         pipeline: Pipeline,
         live: LiveSettings,
         queue_kept_s: int,
-        on_refused: Callable[[Exception | None], None],
+        on_refused: Callable[[BaseException | None], None],
     ) -> None:
         self.live = live
         self.refused = on_refused

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Literal
 
 from consumer.decode import Decoded, Delivery, Poison, decode
+from consumer.delivery import printable
 from metrics.hotpath import HotPath
 from state.dead_letters import DeadLetter
 from state.live import Disposition, commit_batch
@@ -90,15 +91,8 @@ def dead_letter(delivery: Delivery, poison: Poison, now: int, source: str) -> De
         reason=poison.reason,
         detail=poison.detail,
         source=source,
-        msg_id=_printable(delivery.msg_id),
-        topic=_printable(delivery.topic),
+        msg_id=printable(delivery.msg_id),
+        topic=printable(delivery.topic),
         headers=json.dumps(delivery.headers, default=repr),
         body=delivery.body,
     )
-
-
-def _printable(text: object) -> str | None:
-    """The text as SQLite can keep it: lone surrogates and null bytes escaped."""
-    if text is None:
-        return None
-    return str(text).encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

@@ -17,7 +17,7 @@ from fedora_messaging.exceptions import (
 from fedora_messaging.twisted.service import FedoraMessagingServiceV2
 from OpenSSL.crypto import Error as OpenSSLError
 from pika import URLParameters
-from pika.exceptions import AMQPError, ProbableAccessDeniedError, ProbableAuthenticationError
+from pika.exceptions import AMQPError, ConnectionClosedByBroker
 from twisted.internet import defer, error, task
 from twisted.python.failure import Failure
 from twisted.python.log import PythonLoggingObserver
@@ -40,7 +40,10 @@ LONGEST_RECONNECT_S = 60
 
 #: Ticks for which a connection may be without a consumer. An error while consumers are registered again
 #: after a reconnect is swallowed upstream, and then nothing is consumed for days.
-IDLE_TICKS = 3
+IDLE_TICKS = 2
+
+#: AMQP's reply codes for a wrong user or password, and for a virtual host that is not there or not ours.
+_FORBIDDEN = {403, 530}
 
 #: Losing the connection while registering is no error of ours: the next connection registers again.
 _LOST = (ConnectionException, NoFreeChannels, AMQPError, error.ConnectionDone, error.ConnectionLost)
@@ -125,20 +128,23 @@ class _Source:
 
     def _tick(self) -> None:
         self._intake.tick()
-        self._idle_ticks = self._idle_ticks + 1 if self._intake.is_connected and not self._factory.consuming else 0
+        client = self._factory._client  # noqa: SLF001 - upstream has no way to ask for a new connection
+        is_idle = client is not None and client.is_open and not self._factory.consuming
+        self._idle_ticks = self._idle_ticks + 1 if is_idle else 0
         if self._idle_ticks >= IDLE_TICKS:
-            logger.warning("connected to %s, but nothing is consumed: reconnecting", self._broker)
             self._idle_ticks = 0
-            self._factory._client.abort()  # noqa: SLF001 - upstream has no way to ask for a new connection
+            logger.warning("connected to %s, but nothing is consumed: reconnecting", self._broker)
+            client.abort()
 
     def _unreachable(self, connector: Any, reason: Failure) -> None:
         logger.warning("the broker at %s cannot be reached, trying again: %s", self._broker, reason.value)
         self._try_again(connector, reason)
 
-    def _refused(self, reason: Exception | None) -> None:
+    def _refused(self, reason: BaseException | None) -> None:
         """A handshake failed. Wrong from the start is wrong for good; later it may be the broker starting up."""
+        code = reason.reply_code if isinstance(reason, ConnectionClosedByBroker) else None
         text = f"the broker at {self._broker} refused the connection: {reason}"
-        if not self._registered and isinstance(reason, (ProbableAuthenticationError, ProbableAccessDeniedError)):
+        if not self._registered and code in _FORBIDDEN:
             self._stop(HomecomingError(f"{text}; check user, password and virtual host in amqp_url"))
         else:
             logger.warning("%s; trying again", text)

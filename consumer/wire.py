@@ -1,8 +1,8 @@
 """AMQP properties that brokers pass on and pika cannot read.
 
-pika raises inside its frame decoder for a float that is no number, a time past year 9999, or tables nested
-some hundred deep. The connection is lost, the message delivered again, and so on for ever: no consumer gets
-past it. A value that cannot be read becomes None, and whoever decodes the message decides what it is worth.
+pika raises inside its frame decoder for a time past year 9999 and for tables nested some hundred deep. The
+connection is lost, the message is delivered again, and so on for ever: no consumer gets past it. A value that
+cannot be read becomes None instead, and whoever decodes the message decides what it is worth.
 """
 
 import struct
@@ -12,9 +12,8 @@ import pika.data
 
 _decode_value = pika.data.decode_value
 
-#: Bytes that a value of this kind takes. Tables and arrays begin with their length.
-_WIDTHS = {b"T": 8, b"f": 4, b"d": 8}
-_CONTAINERS = {b"F", b"A"}
+_TIME = b"T"
+_CONTAINERS = {b"F", b"A"}  # table, array
 
 
 def decode_value(encoded: bytes, offset: int) -> tuple[Any, int]:
@@ -25,9 +24,9 @@ def decode_value(encoded: bytes, offset: int) -> tuple[Any, int]:
         kind, start = encoded[offset : offset + 1], offset + 1
         if kind in _CONTAINERS:
             return None, start + 4 + struct.unpack_from(">I", encoded, start)[0]
-        if kind not in _WIDTHS:
-            raise
-        return None, start + _WIDTHS[kind]
+        if kind == _TIME:
+            return None, start + 8
+        raise
     return value, end
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from state.errors import StateError
+from state.errors import StateBusyError, StateError
 from state.store import DATABASE, read_store, reading
 
 
@@ -21,5 +21,5 @@ def snapshot(directory: Path) -> Iterator[sqlite3.Connection]:
             raise StateError(f"there is no {DATABASE} in {directory}: put it back, or name another --state")
         with closing(read_store(directory)) as conn, reading(directory, conn):
             yield conn
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, StateBusyError) as error:
         raise StateError(f"the state in {directory} cannot be read: {error}") from error

@@ -1,18 +1,22 @@
 """Folding many events into many users: DuckDB gathers what each user gains, the pure fold merges it.
 
-Log files are written first and folded afterwards. The fold goes through the users in ranges of names, one
-writing step a range, and records in the state how far it came; any process may take the next step, so that
-a kill -9 leaves nothing half done and live batches come between.
+Log files are written first and folded afterwards, by one job at a time. A job gathers the gains of all its
+files once, into a scratch file in the order of names, and folds so many users a writing step, so that live
+batches come between. How far it came is in the state: after a kill -9 any process goes on, and gathers the
+same gains again where the scratch file is gone.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from state.duck import connect, literal
-from state.fold import EARLY_DAYS, Facts, UserState, change, merge
+from state.fold import EARLY_DAYS, Facts, UserState, add, change, facts_of_all, merge
 from state.log import DAYS, EVENTS, FOLDED, PENDING, UNDER_WAY, files, parquet_sql
+from state.rules import Rules
 from state.store import Store, add_meta, get_meta, set_meta
 from state.users import add_to_totals, load_users, save_users
 from state.weeks import first_day
@@ -26,106 +30,135 @@ USERS_A_STEP = 25_000
 #: Users merged in Python at a time, which bounds the memory of a step.
 _USERS_AT_ONCE = 5_000
 
+#: The days of a week (0 is Monday) that a bit mask stands for.
+_BITS = [[bit for bit in range(7) if mask >> bit & 1] for mask in range(128)]
+
 #: What the fold reads of a log row, or of a day summary, which stands for `events` events.
 _OF_EVENTS = "username, role, topic, sent_at AS first_at, sent_at AS last_at, 1 AS events"
 _OF_DAYS = "username, role, topic, first_at, last_at, events"
 
+_GAINS = "username, first_at, last_at, registered_at, events, weeks, counts, days"
+
 
 def fold_pending(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
     """Fold every log file that is not folded yet; whether there was any."""
-    with store.writing():
-        work = begin_folding(store, users_a_step)
-    if work:
-        while fold_step(store):
+    worked = False
+    while True:
+        with store.writing():
+            if not begin_folding(store):
+                return worked
+        _gathered(store)  # outside the step: a job's files do not change, and this may take a while
+        while fold_step(store, users_a_step):
             pass
-        fold_pending(store, users_a_step)  # files that were written while the job ran
-    return work
+        worked = True
 
 
-def fold_step(store: Store) -> bool:
-    """Fold the next range of users; False once none is left."""
+def fold_step(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
+    """Fold the next users of the job that is under way; False once it is done."""
     with store.writing():
-        return fold_range(store)
+        return fold_range(store, users_a_step)
 
 
-def fold_range(store: Store) -> bool:
-    """The same inside a writing step of the caller's."""
-    conn = store.conn
-    job = get_meta(conn, "folding")
-    if job is None:
-        return False
-    low, high, *rest = json.loads(job)
-    with connect(store.directory) as duck:
-        below = "" if high is None else f" AND username < {literal(high)}"
-        duck.execute(f"CREATE VIEW range AS {_relation(store, UNDER_WAY)} WHERE username >= {literal(low)}{below}")
-        fold_in(store, duck, "range")
-    if high is None:
-        conn.execute("UPDATE segment SET folded = ? WHERE folded = ?", (FOLDED, UNDER_WAY))
-        conn.execute("DELETE FROM meta WHERE key = 'folding'")
-        return False
-    set_meta(conn, "folding", json.dumps([high, *rest]))
-    return True
-
-
-def fold_in(store: Store, duck: "duckdb.DuckDBPyConnection", relation: str) -> None:
-    """Fold a relation of username, role, topic, first_at, last_at, events, inside a writing step."""
-    delta: Facts = Counter()
-    new_users = 0
-    for gains in _gains(store, duck, relation):
-        states = load_users(store.conn, gains)
-        new_users += len(gains) - len(states)
-        for name, gain in gains.items():
-            before = states.get(name)
-            states[name] = after = merge(before, gain)
-            for fact, users in change(before, after, store.rules).items():
-                delta[fact] += users
-        save_users(store.conn, states)
-    add_to_totals(store.conn, delta)
-    add_meta(store.conn, "users", new_users)
-
-
-def fold_rows(store: Store, duck: "duckdb.DuckDBPyConnection", table: str) -> None:
-    """Fold a relation of log rows, inside a writing step."""
-    duck.execute(f"CREATE OR REPLACE VIEW range AS SELECT {_OF_EVENTS} FROM {table}")
-    fold_in(store, duck, "range")
-
-
-def begin_folding(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
-    """Make one job of all pending files, unless one is under way, inside a writing step; whether there is one."""
+def begin_folding(store: Store) -> bool:
+    """Make one job of all pending files unless one is under way, inside a writing step; whether there is one."""
     conn = store.conn
     if get_meta(conn, "folding") is not None:
         return True
     if not files(conn, folded=PENDING, kind=None):
         return False
-    with connect(store.directory) as duck:
-        bounds = duck.execute(
-            f"""SELECT username FROM (
-                SELECT username, row_number() OVER (ORDER BY username) AS place
-                FROM (SELECT DISTINCT username {_relation(store, PENDING)} WHERE username IS NOT NULL)
-            ) WHERE place % {users_a_step} = 0 ORDER BY username"""
-        ).fetchall()
     conn.execute("UPDATE segment SET folded = ? WHERE folded = ?", (UNDER_WAY, PENDING))
-    set_meta(conn, "folding", json.dumps(["", *(name for (name,) in bounds), None]))
+    set_meta(conn, "folding", json.dumps({"job": uuid4().hex, "done": 0}))
     return True
 
 
-def _relation(store: Store, folded: int) -> str:
-    """SQL: the rows of the files in that state of folding."""
+def fold_range(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
+    """The same as `fold_step`, inside a writing step of the caller's."""
+    conn = store.conn
+    scratch = _gathered(store)
+    if scratch is None:
+        return False
+    work = json.loads(get_meta(conn, "folding"))
+    done: int = work["done"]
+    with connect(store.directory) as duck:
+        rows = f"read_parquet({literal(str(scratch))}, file_row_number = true)"
+        result = duck.execute(
+            f"SELECT {_GAINS} FROM {rows} WHERE file_row_number >= {done} AND file_row_number < {done + users_a_step}"
+            " ORDER BY file_row_number"
+        )
+        folded = _fold(store, result)
+    if folded == users_a_step:
+        set_meta(conn, "folding", json.dumps({**work, "done": done + folded}))
+        return True
+    conn.execute("UPDATE segment SET folded = ? WHERE folded = ?", (FOLDED, UNDER_WAY))
+    conn.execute("DELETE FROM meta WHERE key = 'folding'")
+    scratch.unlink()
+    return False
+
+
+def fold_rows(store: Store, duck: "duckdb.DuckDBPyConnection", table: str) -> None:
+    """Fold a relation of log rows, inside a writing step."""
+    duck.execute(f"CREATE OR REPLACE VIEW gaining AS SELECT {_OF_EVENTS} FROM {table}")
+    _fold(store, duck.execute(_gains(store.rules, duck, "gaining")))
+
+
+def _gathered(store: Store) -> Path | None:
+    """The gains of the job that is under way, as a file in the order of names; None where there is no job."""
+    found = get_meta(store.conn, "folding")
+    if found is None:
+        return None
+    scratch = store.directory / "tmp" / f"gains-{json.loads(found)['job']}.parquet"
+    if not scratch.exists():
+        unfinished = scratch.with_suffix(".part")
+        with connect(store.directory) as duck:
+            duck.execute(f"CREATE VIEW gaining AS {_of_files(store, UNDER_WAY)}")
+            query = _gains(store.rules, duck, "gaining")
+            duck.execute(f"COPY ({query}) TO {literal(str(unfinished))} (FORMAT parquet, ROW_GROUP_SIZE 8192)")
+        unfinished.rename(scratch)
+    return scratch
+
+
+def _fold(store: Store, gains: "duckdb.DuckDBPyConnection") -> int:
+    """Merge rows of gains into users and totals; how many users there were."""
+    delta: Facts = Counter()
+    new_users = folded = 0
+    while rows := gains.fetchmany(_USERS_AT_ONCE):
+        known = load_users(store.conn, [row[0] for row in rows])
+        states = {}
+        for name, first, last, registered, events, weeks, counts, days in rows:
+            by_week = dict(zip(weeks, counts, strict=True))
+            gain = UserState(first, last, registered, events, by_week, _early_days(weeks, days))
+            states[name] = merge(known.get(name), gain)
+        for name, before in known.items():
+            add(delta, change(before, states[name], store.rules))
+        add(delta, facts_of_all((state for name, state in states.items() if name not in known), store.rules))
+        save_users(store.conn, states)
+        new_users += len(states) - len(known)
+        folded += len(states)
+    add_to_totals(store.conn, delta)
+    add_meta(store.conn, "users", new_users)
+    return folded
+
+
+def _of_files(store: Store, folded: int) -> str:
+    """SQL: what the fold reads of the files in that state of folding."""
     parts = []
     for kind, columns in ((EVENTS, _OF_EVENTS), (DAYS, _OF_DAYS)):
         if names := files(store.conn, kind, folded=folded):
             parts.append(f"SELECT {columns} FROM {parquet_sql(store.directory, names)}")
-    return f"FROM ({' UNION ALL '.join(parts)})"
+    return " UNION ALL ".join(parts)
 
 
-def _gains(store: Store, duck: "duckdb.DuckDBPyConnection", relation: str) -> Iterator[dict[str, UserState]]:
-    """What each user gains by the relation's rows, as the state they alone would make, in the order of names."""
+def _gains(rules: Rules, duck: "duckdb.DuckDBPyConnection", relation: str) -> str:
+    """SQL: one row a user in the order of names: what the relation's rows alone would make of that user.
+
+    A week's active days are a bit mask, bit 0 being its Monday.
+    """
     topics = [topic for (topic,) in duck.execute(f"SELECT DISTINCT topic FROM {relation}").fetchall()]
-    creating = ", ".join(map(literal, store.rules.registration_topics(topics))) or "NULL"
-    counted = "TRUE" if store.rules.attribution == "any" else "role = 'actor'"
-    result = duck.execute(
-        f"""SELECT username, min(first_at), max(last_at), min(registered_at), sum(events)::BIGINT,
-            list(week), list(events), list(days)
+    creating = ", ".join(map(literal, rules.registration_topics(topics))) or "NULL"
+    counted = "TRUE" if rules.attribution == "any" else "role = 'actor'"
+    return f"""
+        SELECT username, min(first_at) AS first_at, max(last_at) AS last_at, min(registered_at) AS registered_at,
+            sum(events)::BIGINT AS events, list(week) AS weeks, list(events) AS counts, list(days) AS days
         FROM (
             SELECT username, day // 7 AS week, min(first_at) AS first_at, max(last_at) AS last_at,
                 sum(events)::BIGINT AS events, bit_or(1::UTINYINT << (day % 7)::UTINYINT) AS days,
@@ -137,27 +170,13 @@ def _gains(store: Store, duck: "duckdb.DuckDBPyConnection", relation: str) -> It
                 FROM {relation} WHERE username IS NOT NULL AND {counted}
             ) GROUP BY username, week
         ) GROUP BY username ORDER BY username"""
-    )
-    while rows := result.fetchmany(_USERS_AT_ONCE):
-        yield {
-            name: UserState(
-                first,
-                last,
-                registered,
-                events,
-                dict(zip(weeks, counts, strict=True)),
-                _early_days(weeks, days),
-            )
-            for name, first, last, registered, events, weeks, counts, days in rows
-        }
 
 
-def _early_days(weeks: Sequence[int], days: Sequence[int]) -> tuple[int, ...]:
-    """The earliest active days, from each week's days as a bit mask (bit 0 is its Monday)."""
+def _early_days(weeks: Sequence[int], masks: Sequence[int]) -> tuple[int, ...]:
     early: list[int] = []
-    for week, mask in sorted(zip(weeks, days, strict=True)):
+    for week, mask in sorted(zip(weeks, masks, strict=True)):
         monday = first_day(week)
-        early.extend(monday + bit for bit in range(7) if mask >> bit & 1)
+        early += [monday + bit for bit in _BITS[mask]]
         if len(early) >= EARLY_DAYS:
             break
     return tuple(early[:EARLY_DAYS])

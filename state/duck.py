@@ -10,14 +10,18 @@ if TYPE_CHECKING:
 MEMORY_LIMIT = "240MB"
 
 
-def connect(directory: Path) -> "duckdb.DuckDBPyConnection":
+#: The same for a verification, which looks at everything at once and runs by itself.
+ROOMY = "2GB"
+
+
+def connect(directory: Path, memory_limit: str = MEMORY_LIMIT) -> "duckdb.DuckDBPyConnection":
     """An in-memory DuckDB that reads times as UTC, spills under the state directory and installs nothing."""
     import duckdb  # noqa: PLC0415 - see the module's docstring
 
     spill = directory / "tmp" / "duckdb"
     return duckdb.connect(
         config={
-            "memory_limit": MEMORY_LIMIT,
+            "memory_limit": memory_limit,
             "temp_directory": str(spill),
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,

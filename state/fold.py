@@ -5,8 +5,8 @@ creation that arrives after the activity, a user who becomes engaged and a flag 
 cleared need no cases of their own.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from state.event import Event
@@ -34,15 +34,27 @@ class UserState(NamedTuple):
 
 def facts(state: UserState | None, rules: Rules) -> Facts:
     """What this user contributes to every total: one per week since registration and population."""
-    found: Facts = Counter()
     if state is None or state.registered_at is None:
-        return found
+        return Counter()
     cohort = week_of(state.registered_at)
     populations = populations_of(state.events, state.flagged, rules)
-    for week in state.weeks:
-        if week >= cohort:
-            for population in populations:
-                found[cohort, week - cohort, population] = 1
+    weeks = [week for week in state.weeks if week >= cohort]
+    return Counter({(cohort, week - cohort, population): 1 for week in weeks for population in populations})
+
+
+def facts_of_all(states: Iterable[UserState], rules: Rules) -> Facts:
+    """The sum of `facts` over many users: weeks are counted by group, in C."""
+    groups: defaultdict[tuple[int, tuple[str, ...]], Counter[int]] = defaultdict(Counter)
+    for state in states:
+        if state.registered_at is not None:
+            group = week_of(state.registered_at), populations_of(state.events, state.flagged, rules)
+            groups[group].update(state.weeks.keys())
+    found: Facts = Counter()
+    for (cohort, populations), weeks in groups.items():
+        for week, users in weeks.items():
+            if week >= cohort:
+                for population in populations:
+                    found[cohort, week - cohort, population] += users
     return found
 
 
@@ -101,7 +113,9 @@ def stand(state: UserState, flagged: bool, rules: Rules) -> tuple[UserState, Fac
 
 def change(before: UserState | None, after: UserState, rules: Rules) -> Facts:
     """facts(after) - facts(before), without the zeros."""
-    if before is not None and _same_standing(before, after, rules):
+    if before is None:
+        return facts(after, rules)
+    if _same_standing(before, after, rules):
         if len(before.weeks) == len(after.weeks):
             return Counter()  # the fast path: one more event in a week that counts already
         added = {week: events for week, events in after.weeks.items() if week not in before.weeks}
@@ -109,6 +123,12 @@ def change(before: UserState | None, after: UserState, rules: Rules) -> Facts:
     delta = facts(after, rules)
     delta.subtract(facts(before, rules))
     return Counter({fact: users for fact, users in delta.items() if users})
+
+
+def add(total: Facts, delta: Facts) -> None:
+    """Add the delta to the total in place. (Counter.update does the same at four times the cost.)"""
+    for fact, users in delta.items():
+        total[fact] += users
 
 
 def _same_standing(before: UserState, after: UserState, rules: Rules) -> bool:

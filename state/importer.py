@@ -64,8 +64,11 @@ def import_source(
         ).fetchone()
     duck.execute(f"CREATE OR REPLACE VIEW source AS FROM ({source.relation})")
     _classify_topics(duck)
-    weeks = duck.execute(f"SELECT {WEEK_SQL} AS week, count(*) FROM source GROUP BY week ORDER BY week").fetchall()
-    newest = duck.execute("SELECT epoch_us(max(sent_at)) FROM source").fetchall()[0][0]
+    found = duck.execute(
+        f"SELECT {WEEK_SQL} AS week, count(*), epoch_us(max(sent_at)) FROM source GROUP BY week ORDER BY week"
+    ).fetchall()
+    weeks = [(week, rows) for week, rows, _ in found]
+    newest = max((last for _, _, last in found), default=0)
     total = sum(rows for _, rows in weeks)
     done = sum(rows for week, rows in weeks if week <= through)
     progress(done, total)

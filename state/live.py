@@ -10,7 +10,7 @@ from state.coverage import listen_until
 from state.dead_letters import DeadLetter, bury
 from state.duck import connect
 from state.event import Event, event_key, key_of
-from state.fold import Facts, apply
+from state.fold import Facts, add, apply
 from state.log import files, parquet_sql
 from state.store import Store, add_meta, get_meta, raise_watermark
 from state.users import add_to_totals, load_users, save_users
@@ -128,8 +128,7 @@ def _fold(store: Store, conn: sqlite3.Connection, events: Sequence[Event]) -> No
         if after is not None and after is not before:
             states[name] = after
             touched.add(name)
-            for fact, users in change.items():
-                delta[fact] += users
+            add(delta, change)
     add_meta(conn, "users", len(touched - known))
     save_users(conn, {name: states[name] for name in touched})
     add_to_totals(conn, delta)

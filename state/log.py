@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from state.duck import connect, literal
+from state.duck import MEMORY_LIMIT, connect, literal
 from state.errors import StateError
 from state.store import DATABASE, read_store, reading
 
@@ -121,14 +121,18 @@ def define_log(duck: "duckdb.DuckDBPyConnection", conn: sqlite3.Connection, dire
     duck.execute(f"CREATE OR REPLACE VIEW log AS {' UNION ALL '.join(parts)}")
 
 
-def with_log(directory: Path, use: "Callable[[duckdb.DuckDBPyConnection, sqlite3.Connection], _T]") -> _T:
+def with_log(
+    directory: Path,
+    use: "Callable[[duckdb.DuckDBPyConnection, sqlite3.Connection], _T]",
+    memory_limit: str = MEMORY_LIMIT,
+) -> _T:
     """Call `use` with the view `log` and the views' connection, both of one snapshot; again where a file has gone."""
     import duckdb  # noqa: PLC0415 - loaded only when used
 
     conn = read_store(directory)
     try:
         for attempt in range(_ATTEMPTS):
-            with connect(directory) as duck, reading(directory, conn):
+            with connect(directory, memory_limit) as duck, reading(directory, conn):
                 try:
                     define_log(duck, conn, directory)
                     return use(duck, conn)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from state.bulk import begin_folding, fold_range, fold_rows
 from state.duck import connect
-from state.fold import Facts, stand
-from state.log import DAYS, EVENTS, NAMES, PENDING, files, load_hot, parquet_sql
+from state.fold import Facts, add, stand
+from state.log import DAYS, EVENTS, PENDING, WEEK_SQL, files, load_hot, parquet_sql
 from state.rules import Rules
 from state.segments import adopt_files
 from state.store import Store, open_store, set_meta
@@ -50,25 +50,28 @@ def rebuild(directory: Path, rules: Rules | None = None) -> Store:
 def _count(store: Store, duck: "duckdb.DuckDBPyConnection") -> None:
     """Watermark and counters from the log; those of what is not kept (dead letters, expired) stay."""
     conn = store.conn
-    parts = [f"SELECT {NAMES} FROM hot"]
-    if sealed := files(conn, EVENTS):
-        parts.append(f"SELECT {NAMES} FROM {parquet_sql(store.directory, sealed)}")
-    log = " UNION ALL ".join(parts)
-    messages, events, newest = duck.execute(
-        f"""SELECT sum(messages)::BIGINT, sum(events)::BIGINT, max(newest) FROM (
-            SELECT count(DISTINCT msg_id) AS messages, count(username) AS events, epoch_us(max(sent_at)) AS newest
-            FROM ({log}) GROUP BY date_trunc('week', sent_at))"""
-    ).fetchall()[0]
+    messages = events = 0
+    newest = None
+    hot = duck.execute(f"SELECT DISTINCT {WEEK_SQL} FROM hot").fetchall()
+    sealed = conn.execute("SELECT DISTINCT week FROM segment WHERE kind = ?", (EVENTS,)).fetchall()
+    for (week,) in sorted({*hot, *sealed}):  # week by week, which bounds the memory of DISTINCT
+        parts = [f"SELECT msg_id, username, sent_at FROM hot WHERE {WEEK_SQL} = {week}"]
+        if names := files(conn, EVENTS, [week]):
+            parts.append(f"SELECT msg_id, username, sent_at FROM {parquet_sql(store.directory, names)}")
+        ids, users, last = duck.execute(
+            f"SELECT count(DISTINCT msg_id), count(username), epoch_us(max(sent_at)) FROM ({' UNION ALL '.join(parts)})"
+        ).fetchall()[0]
+        messages, events, newest = messages + ids, events + users, max(newest or last, last)
     for name in files(conn, DAYS):
         days = parquet_sql(store.directory, [name])
         more_events, last = duck.execute(
             f"SELECT sum(events) FILTER (username IS NOT NULL)::BIGINT, epoch_us(max(last_at)) FROM {days}"
         ).fetchall()[0]
-        messages = (messages or 0) + summarised_messages(duck, store.directory / name)
-        events = (events or 0) + (more_events or 0)
+        messages += summarised_messages(duck, store.directory / name)
+        events += more_events or 0
         newest = max(newest or last, last)
-    set_meta(conn, "messages", messages or 0)
-    set_meta(conn, "events", events or 0)
+    set_meta(conn, "messages", messages)
+    set_meta(conn, "events", events)
     if newest is not None:
         set_meta(conn, "watermark", newest)
 
@@ -88,7 +91,6 @@ def _raise_flags(store: Store, conn: sqlite3.Connection) -> None:
     states = load_users(conn, flagged)
     for name, state in states.items():
         states[name], change = stand(state, flagged=True, rules=store.rules)
-        for fact, users in change.items():
-            delta[fact] += users
+        add(delta, change)
     save_users(conn, states)
     add_to_totals(conn, delta)

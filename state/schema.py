@@ -41,6 +41,8 @@ def _views_and_hot_log(db: Database) -> None:
         """CREATE TABLE dead_letter (
             key INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
             source TEXT NOT NULL, msg_id TEXT, topic TEXT, headers TEXT, body BLOB)""",
+        # Counting them is part of every scrape, and the rows are as large as messages.
+        "CREATE INDEX dead_letter_reason ON dead_letter (reason)",
         """CREATE TABLE flag (
             id TEXT PRIMARY KEY, user TEXT, rule TEXT NOT NULL, severity TEXT NOT NULL, state TEXT NOT NULL,
             raised_at INTEGER NOT NULL, posts INTEGER NOT NULL, reason TEXT NOT NULL, evidence TEXT NOT NULL,

@@ -26,6 +26,9 @@ OLDEST_SQLITE = (3, 37, 0)
 #: How long a writer waits for another process's step (an import's chunk takes about two seconds).
 BUSY_TIMEOUT_MS = 30_000
 
+#: How long a reader waits: writers hold readers up for moments only, and a scrape has ten seconds.
+READER_TIMEOUT_MS = 2_000
+
 #: File systems on which WAL's shared memory does not work between hosts.
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs"}
 
@@ -96,7 +99,7 @@ def read_store(directory: Path) -> sqlite3.Connection:
         conn = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
-        conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        conn.execute(f"PRAGMA busy_timeout = {READER_TIMEOUT_MS}")
         _refuse_newer(conn, path)
     return conn
 

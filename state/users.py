@@ -42,8 +42,9 @@ def save_users(conn: sqlite3.Connection, states: Mapping[str, UserState]) -> Non
                 state.last_seen,
                 state.registered_at,
                 state.events,
-                json.dumps(state.weeks, separators=(",", ":")),
-                json.dumps(state.early_days, separators=(",", ":")),
+                # JSON written by hand: json.dumps took a third of the time of a bulk fold.
+                "{" + ",".join([f'"{week}":{events}' for week, events in state.weeks.items()]) + "}",
+                str(list(state.early_days)),
                 state.flagged,
             )
             for name, state in sorted(states.items())

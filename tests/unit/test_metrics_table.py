@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from metrics.page import render
 from metrics.privacy import hide
 from metrics.rate import percent
 from metrics.table import show_retention, show_status
+from state.cells import CellState
 from state.reading import Cell, Cohort, Retention, Status
 from state.weeks import week_name, week_named
 
@@ -21,6 +23,7 @@ FIRST = week_named("2024-06-03")
 AS_OF = 1_719_300_000_000_000
 STATUS = Status(12_345, 13_000, 42, 3, AS_OF, 1, 1)
 NOTHING = Retention(None, "all", ())
+STATES: tuple[CellState, ...] = ("final", "open", "partial", "future")
 NARROWEST = len("2024-06-03 10000 100%~")
 
 
@@ -32,7 +35,7 @@ def tables(draw: st.DrawFn) -> Retention:
         size = draw(st.integers(1, 10_000))
         cells = [Cell(0, size, "final")]
         for offset in range(1, draw(st.integers(1, 30))):
-            state = draw(st.sampled_from(("final", "open", "partial", "future")))
+            state = draw(st.sampled_from(STATES))
             users = None if state == "future" else draw(st.integers(0, size))
             cells.append(Cell(offset, users, state))
         cohorts.append(Cohort(FIRST + week, size, tuple(cells)))
@@ -85,15 +88,16 @@ def test_a_terminal_gets_the_first_offsets_that_fit(table: Retention, width: int
     shown = lines[:rows]
     assert all(len(line.rstrip()) <= width for line in shown)
     assert all(line.startswith(part.rstrip()) for line, part in zip(whole, shown, strict=False))
-    is_cut = len(lines[0].split()) < len(whole[0].split())
-    assert is_cut == ("offsets" in " ".join(lines[rows:]))
-    assert not is_cut or len(whole[0].rstrip()) > width
+    ends = [column.end() for column in re.finditer(r"\S+", whole[0])]
+    columns = max(len(("cohort", "size", "W0")), sum(end <= width for end in ends))
+    assert len(lines[0].split()) == columns
+    assert (columns < len(ends)) == ("offsets" in " ".join(lines[rows:]))
 
 
 def test_cells_are_coloured_by_rate_and_marked_by_state() -> None:
     cells = (Cell(0, 100, "final"), Cell(1, 5, "partial"), Cell(2, 0, "open"), Cell(3, None, "future"))
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=80, color_system="truecolor", no_color=False)
+    console = Console(file=out, force_terminal=True, width=120, color_system="truecolor", no_color=False)
     show_retention(Retention(AS_OF, "clean", (Cohort(FIRST, 100, cells),)), console)
     row, caption = out.getvalue().splitlines()[1], out.getvalue()
     assert "48;2;15;79;70m100% " in row
@@ -163,3 +167,14 @@ def test_small_cohorts_are_hidden_and_others_untouched(table: Retention, k: int)
     for cohort in table.cohorts:
         assert (f'<th scope="row">{week_name(cohort.week)}</th>' in html) == (cohort.size >= k)
     assert ("not shown" in html) == (shown != table)
+
+
+def test_the_answers_count_final_cells_alone() -> None:
+    def cohort(week: int, later: Cell) -> Cohort:
+        return Cohort(week, 10, (Cell(0, 10, "final"), later))
+
+    table = Retention(AS_OF, "all", (cohort(FIRST, Cell(1, 3, "final")), cohort(FIRST + 1, Cell(1, 9, "open"))))
+    html = render(table, STATUS, 5)
+    assert "came back the week after" in html
+    assert "<strong>30%</strong> <small>3 of 10</small>" in html
+    assert "after 4 weeks" not in html
