@@ -250,6 +250,28 @@ def status(config: Path | None, state: Path | None, form: str) -> None:
         show_status(found, Console())
 
 
+@cli.command("dead-letters")
+@_options
+@click.option("--latest", type=click.IntRange(min=1), help="Only so many of the latest.")
+@click.option("--format", "form", type=click.Choice(("table", "jsonl")), default="table", show_default=True)
+def dead_letters(config: Path | None, state: Path | None, latest: int | None, form: str) -> None:
+    """What could not be taken in, and why; as JSON lines, `backfill` reads it again once the reason is mended."""
+    from metrics.formats import dead_letter_json
+    from state.dead_letters import letters, reasons
+    from state.store import read_store, reading
+
+    _, directory = _settings(config, state)
+    with closing(read_store(directory)) as conn, reading(directory, conn):
+        if form == "jsonl":
+            for letter in letters(conn, latest):
+                print(dead_letter_json(letter))
+            return
+        for reason, count in reasons(conn).items():
+            print(f"{count:8,} {reason}")
+        for letter in letters(conn, latest or 20):
+            print(f"{iso(letter.received_at)}  {letter.source}  {letter.reason}  {letter.topic}: {letter.detail}")
+
+
 @cli.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @_options

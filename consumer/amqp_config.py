@@ -12,6 +12,9 @@ from pika import URLParameters
 
 from state.errors import ConfigError
 
+#: It is 16 bits wide in AMQP.
+MOST_PREFETCHED = 65_535
+
 
 def load(path: Path | None) -> None:
     """Load fedora-messaging's configuration from the file, its defaults for None; ConfigError where it is wrong."""
@@ -19,7 +22,10 @@ def load(path: Path | None) -> None:
         conf.load_config(str(path) if path else os.devnull)
     except ConfigurationException as error:
         raise ConfigError(f"{path}: {error.message}") from error
-    conf.setup_logging()
+    try:
+        conf.setup_logging()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path}: log_config: {error}: {error.__cause__ or 'see logging.config'}") from error
 
 
 def prepare(batch_messages: int) -> URLParameters:
@@ -34,12 +40,14 @@ def prepare(batch_messages: int) -> URLParameters:
             conf.load_config()
     except ConfigurationException as error:
         raise ConfigError(error.message) from error
-    prefetch = max(conf["qos"].get("prefetch_count", 0), 2 * batch_messages)
-    conf["qos"] = {"prefetch_size": 0, **conf["qos"], "prefetch_count": prefetch}
+    prefetch = conf["qos"].get("prefetch_count", 0)
+    if not isinstance(prefetch, int) or not 0 <= prefetch <= MOST_PREFETCHED:
+        raise ConfigError(f"qos.prefetch_count: expected an integer from 0 to {MOST_PREFETCHED}, got {prefetch!r}")
+    conf["qos"] = {"prefetch_size": 0, **conf["qos"], "prefetch_count": max(prefetch, 2 * batch_messages)}
     _check_bindings()
     try:
         parameters = URLParameters(conf["amqp_url"])
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"amqp_url: expected amqp[s]://USER:PASSWORD@HOST:PORT/VHOST, got: {error}") from error
     if conf["amqp_url"].startswith("amqps"):
         check_certificates(conf["tls"])

@@ -18,8 +18,10 @@ from metrics.hotpath import HotPath
 from metrics.readiness import Readiness, consuming, readable
 from metrics.serving import HttpServer
 from metrics.web import make_app
+from state.coverage import last_covered
 from state.segments import sweep
-from state.store import only_consumer, open_store
+from state.store import Store, only_consumer, open_store
+from state.weeks import iso
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,9 @@ Clock = Callable[[], int]
 
 #: Seconds that maintenance may take to end when the service does; each of its steps is safe against a kill.
 _GRACE_S = 10
+
+#: Seconds after which the beginning of a coverage interval is certainly committed.
+_SETTLE_S = 3
 
 
 def consume(settings: Settings, config: Path | None, directory: Path, host: str, port: int, clock: Clock) -> int:
@@ -45,12 +50,14 @@ def consume(settings: Settings, config: Path | None, directory: Path, host: str,
         hot_path = HotPath(registry, clock, fallbacks=SCHEMAS.fallbacks.total)
         ready = consuming(hot_path, settings.http.ready_silence_s)
         try:
+            listening = Event()
+            _say_what_was_missed(settings, store, directory)
             with (
                 http_side(settings, directory, registry, ready, host, port) as address,
-                maintained(settings, config, directory),
+                maintained(settings, config, directory, listening),
             ):
                 click.echo(f"listening to the bus; page and metrics on http://{address}", err=True)
-                return run(settings, Pipeline(store, hot_path, clock))
+                return run(settings, Pipeline(store, hot_path, clock), on_ready=listening.set)
         finally:
             store.close()
 
@@ -90,21 +97,30 @@ def http_side(
         server.stop()
 
 
+def _say_what_was_missed(settings: Settings, store: Store, directory: Path) -> None:
+    """A gap in coverage begins where we last listened; it is known as one once we listen again."""
+    since = last_covered(store.conn)
+    if since is not None:
+        mended = (
+            "is filled from datagrepper"
+            if settings.state.heal_gaps
+            else (f"can be filled by `homecoming catch-up --gaps --state {directory}`")
+        )
+        click.echo(f"nobody listened since {iso(since)}: a gap from there {mended}", err=True)
+
+
 @contextmanager
-def maintained(settings: Settings, config: Path | None, directory: Path) -> Iterator[None]:
+def maintained(settings: Settings, config: Path | None, directory: Path, listening: Event) -> Iterator[None]:
     """Seal, expire and heal now and then, in processes of their own: they need DuckDB, the hot path does not."""
     stopped = Event()
     common = ["--state", str(directory), *(["--config", str(config)] if config else [])]
-    verbs = [["seal", *common]]
-    if settings.state.heal_gaps:
-        verbs.append(["catch-up", "--gaps", *common])
 
     def work() -> None:
-        while True:
-            for verb in verbs:
-                _run(verb, stopped)
-            if stopped.wait(settings.state.seal_every_s):
-                return
+        while not stopped.is_set():
+            _run(["seal", *common], stopped)
+            if settings.state.heal_gaps and _heard(listening, stopped):
+                _run(["catch-up", "--gaps", *common], stopped)
+            stopped.wait(settings.state.seal_every_s)
 
     thread = Thread(target=work, name="maintenance", daemon=True)
     thread.start()
@@ -115,12 +131,18 @@ def maintained(settings: Settings, config: Path | None, directory: Path) -> Iter
         thread.join(_GRACE_S)
 
 
+def _heard(listening: Event, stopped: Event) -> bool:
+    """Wait until we listen: only then does the time before it count as a gap; False where we stop first."""
+    while not listening.wait(1):
+        if stopped.is_set():
+            return False
+    return not stopped.wait(_SETTLE_S)
+
+
 def _run(verb: list[str], stopped: Event) -> None:
     """Run a verb of ours to its end, or until the service stops."""
-    if stopped.is_set():
-        return
     command = [sys.executable, "-m", "homecoming", *verb]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         while True:
             try:
                 _, said = process.communicate(timeout=1)
@@ -130,4 +152,4 @@ def _run(verb: list[str], stopped: Event) -> None:
                 continue
             break
     if process.returncode and not stopped.is_set():
-        logger.warning("maintenance: %s", " ".join(said.split()))
+        logger.warning("maintenance (%s): %s", verb[0], " ".join(said.split()))

@@ -168,5 +168,7 @@ def _service() -> FedoraMessagingServiceV2:
         return FedoraMessagingServiceV2(publish_confirms=False)
     except ConfigurationException as problem:
         raise ConfigError(problem.message) from problem
+    except KeyError as problem:
+        raise ConfigError(f"[tls]: expected ca_cert, certfile and keyfile, got no {problem.args[0]}") from problem
     except (OSError, ValueError, OpenSSLError) as problem:
         raise ConfigError(f"[tls]: the certificates cannot be used: {problem}") from problem

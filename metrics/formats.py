@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+from typing import Any
 
+from state.dead_letters import DeadLetter
 from state.reading import Retention, Status
 from state.weeks import iso, week_name
 
@@ -44,3 +46,23 @@ def status_json(status: Status) -> str:
     """The fields of Status, watermark as ISO 8601 or null."""
     watermark = None if status.watermark is None else iso(status.watermark)
     return json.dumps(status._asdict() | {"watermark": watermark})
+
+
+def dead_letter_json(letter: DeadLetter) -> str:
+    """One line: why it was refused, and the message as `backfill` reads it again once the reason is mended.
+
+    A body that is no JSON stands under `raw` as text with escapes.
+    """
+    said: dict[str, Any] = {
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "received_at": iso(letter.received_at),
+        "source": letter.source,
+        "id": letter.msg_id,
+        "topic": letter.topic,
+        "headers": json.loads(letter.headers) if letter.headers else None,
+    }
+    try:
+        return json.dumps(said | {"body": json.loads(letter.body)})
+    except (ValueError, RecursionError):
+        return json.dumps(said | {"raw": letter.body.decode("utf-8", "backslashreplace")})

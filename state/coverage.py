@@ -34,6 +34,12 @@ def cover(conn: sqlite3.Connection, source: str, start: int, end: int) -> None:
     conn.execute("INSERT INTO coverage (source, start, end) VALUES (?, ?, ?)", (source, start, end))
 
 
+def last_covered(conn: sqlite3.Connection) -> int | None:
+    """Up to when anybody has listened; None where nobody ever did."""
+    found: int | None = conn.execute("SELECT max(end) FROM coverage").fetchone()[0]
+    return found
+
+
 def gaps(conn: sqlite3.Connection) -> list[Gap]:
     """Times in which nobody listened, between times in which somebody did, ascending."""
     return list(gaps_between(conn.execute("SELECT start, end FROM coverage ORDER BY start, end")))

@@ -1,7 +1,7 @@
 """Dead letters: what could not be taken in, kept whole with the reason, so that nothing is lost."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from state.event import key_of
@@ -32,3 +32,20 @@ def bury(conn: sqlite3.Connection, letters: Iterable[DeadLetter]) -> int:
         ((letter.key(), *letter) for letter in letters),
     )
     return conn.total_changes - before
+
+
+def reasons(conn: sqlite3.Connection) -> dict[str, int]:
+    """How many letters are kept for each reason, most first."""
+    return dict(
+        conn.execute("SELECT reason, count(*) AS letters FROM dead_letter GROUP BY reason ORDER BY letters DESC")
+    )
+
+
+def letters(conn: sqlite3.Connection, latest: int | None = None) -> Iterator[DeadLetter]:
+    """The letters, oldest first; only so many of the latest where that is asked for."""
+    rows = conn.execute(
+        """SELECT received_at, reason, detail, source, msg_id, topic, headers, body FROM (
+            SELECT * FROM dead_letter ORDER BY received_at DESC, key LIMIT ?) ORDER BY received_at, key""",
+        (-1 if latest is None else latest,),
+    )
+    return (DeadLetter(*row) for row in rows)

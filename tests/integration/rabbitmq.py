@@ -23,33 +23,11 @@ from state.store import read_store
 REPOSITORY = Path(__file__).parents[2]
 _BIN = Path("/usr/lib/rabbitmq/bin")
 
-#: What `homecoming consume` does, without its HTTP side.
-_CONSUME = """
-import sys
-from pathlib import Path
-from time import time_ns
-from fedora_messaging.config import conf
-from prometheus_client import CollectorRegistry
-from consumer.pipeline import Pipeline
-from consumer.settings import load_settings
-from consumer.source_amqp import run
-from metrics.hotpath import HotPath
-from state.errors import HomecomingError
-from state.store import only_consumer, open_store
-try:
-    settings = load_settings(Path(sys.argv[1]))
-    conf.load_config(sys.argv[1])
-    conf.setup_logging()
-    with only_consumer(settings.state.directory):
-        store = open_store(settings.state.directory, settings.rules())
-        pipeline = Pipeline(store, HotPath(CollectorRegistry()), lambda: time_ns() // 1000)
-        code = run(settings, pipeline, on_ready=lambda: print("READY", file=sys.stderr, flush=True))
-        store.close()
-except HomecomingError as error:
-    print(error, file=sys.stderr)
-    code = 2
-sys.exit(code)
-"""
+#: Its last argument is the configuration.
+HOMECOMING = (sys.executable, "-m", "homecoming", "consume", "--listen", "127.0.0.1:0", "--config")
+
+#: What fedora-messaging logs once a consumer is registered, after a reconnect too.
+REGISTERED = "Successfully registered AMQP consumer"
 
 
 def free_port() -> int:
@@ -192,14 +170,14 @@ directory = "{self.state}"
                 channel.basic_publish(self.name, topic, body, properties)
             channel.tx_commit()
 
-    def consume(self, *, ready: bool = True, command: tuple[str, ...] = (sys.executable, "-c", _CONSUME)) -> int:
-        """Start a consumer; its pid. command: reads this config, by default as the last argument."""
-        seen = self.lines("READY")
+    def consume(self, *, ready: bool = True, command: tuple[str, ...] = HOMECOMING) -> int:
+        """Start a consumer; its pid. The command gets this configuration as its last argument."""
+        seen = self.lines(REGISTERED)
         with self.log.open("ab") as log:
             process = subprocess.Popen([*command, str(self.config)], cwd=REPOSITORY, stdout=log, stderr=log)
         self.consumers.append(process)
         if ready:
-            until(lambda: self.lines("READY") > seen or process.poll() is not None, self.output)
+            until(lambda: self.lines(REGISTERED) > seen or process.poll() is not None, self.output)
             assert process.poll() is None, self.output()
         return process.pid
 

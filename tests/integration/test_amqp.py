@@ -13,7 +13,7 @@ from fedora_messaging.message import Message
 from noggin_messages import UserCreateV1  # type: ignore[import-untyped]
 
 from tests.integration.proxy import Proxy
-from tests.integration.rabbitmq import Broker, Bus, free_port, on_wire, until
+from tests.integration.rabbitmq import REGISTERED, Broker, Bus, free_port, on_wire, until
 
 Wire = tuple[str, pika.BasicProperties, bytes]
 
@@ -110,7 +110,7 @@ def test_a_deleted_queue_is_declared_again(bus: Bus) -> None:
     connection.channel().queue_delete(bus.name)
     connection.close()
     until(lambda: bus.lines("declaring it again"), bus.output)
-    until(lambda: bus.lines("Successfully registered") == 2, bus.output)
+    until(lambda: bus.lines(REGISTERED) == 2, bus.output)
     bus.publish(several(10))
     bus.settled(10)
 
@@ -126,7 +126,7 @@ def test_a_registration_that_fails_after_a_reconnect_is_tried_again(proxied: tup
     until(lambda: bus.lines("but nothing is consumed: reconnecting"), bus.output)
     channel.exchange_declare(bus.name, "topic", durable=True)
     connection.close()
-    until(lambda: bus.lines("Successfully registered") == 2, bus.output)
+    until(lambda: bus.lines(REGISTERED) == 2, bus.output)
     bus.publish(several(10))
     bus.settled(10)
 
@@ -210,7 +210,7 @@ def test_a_broker_that_is_not_up_yet_is_waited_for(bus: Bus) -> None:
     bus.consume(ready=False)
     until(lambda: bus.lines("cannot be reached, trying again"), bus.output)
     proxy = Proxy(bus.broker.port, port)
-    until(lambda: bus.lines("READY"), bus.output)
+    until(lambda: bus.lines(REGISTERED), bus.output)
     assert bus.stop() == 0
     assert "Traceback" not in bus.output()
     proxy.close()

@@ -60,6 +60,8 @@ def test_what_is_no_certificate_is_told(tmp_path: Path) -> None:
     [
         ('[[bindings]]\nqueue = "other"\nexchange = "e"\nrouting_keys = ["#"]', r"bindings\[0\]\.queue: .*'other'"),
         ('amqp_url = "amqp://host:port"', "amqp_url: expected"),
+        ("amqp_url = 5", "amqp_url: expected"),
+        ('[qos]\nprefetch_count = "many"', r"qos\.prefetch_count: .*'many'"),
     ],
 )
 def test_a_mistake_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, says: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from threading import Event
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from state.coverage import cover, gaps
 from state.store import open_store
 from state.weeks import DAY, SECOND, iso, week_named, week_start
 from tests.support.datagrepper_server import Datagrepper, Fault, serving
-from tests.support.program import Said, call, good, refused
+from tests.support.program import PATIENCE_S, Said, call, good, refused
 
 START = week_start(week_named("2024-06-03"))
 END = START + 2 * DAY
@@ -157,6 +158,27 @@ def test_a_fault_that_passes_is_tried_again(
     assert content(tmp_path / "state") == whole
     waits = sorted(pause for pause in pauses.waited if pause)
     assert waits[-1] >= 4, "the waits grow"
+
+
+def test_a_silent_server_is_not_waited_for_without_end(
+    catch_up: Catching, server: Datagrepper, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_TIMEOUT_S", 0.2)
+    answer, released = server.answer, Event()
+
+    def silent(path: str, arguments: dict[str, str]) -> Fault:
+        if not server.asked:
+            answer(path, arguments)
+            released.wait(PATIENCE_S)
+        elif not released.is_set():
+            released.set()  # the second attempt: the client has given the first one up
+            monkeypatch.undo()
+        return answer(path, arguments)
+
+    server.answer = silent  # type: ignore[method-assign]  # hangs once
+    good(catch_up())
+    assert released.is_set()
+    assert content(tmp_path / "state") == whole
 
 
 def test_a_server_that_names_its_pause_gets_it(catch_up: Catching, server: Datagrepper, pauses: Pauses) -> None:

@@ -134,5 +134,3 @@ def test_an_archive_without_ids_twice_is_once(log: list[Message]) -> None:
         assert views(store) == once
         assert differences(store) == []
         store.close()
-
-

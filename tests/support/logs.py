@@ -123,9 +123,7 @@ def differences(store: Store) -> list[verify.Difference]:
     return with_log(store.directory, lambda duck, conn: verify.verify(duck, conn, store.directory, query))
 
 
-def bring_in(
-    store: Store, messages: Sequence[Message], name: str | None = None, *, with_ids: bool = True
-) -> Imported:
+def bring_in(store: Store, messages: Sequence[Message], name: str | None = None, *, with_ids: bool = True) -> Imported:
     """Import the messages as an archive; without ids it looks like a notebook's."""
     rows = [event if with_ids else event._replace(msg_id=None) for message in messages for event in message]  # type: ignore[arg-type]
     with connect(store.directory) as duck:

@@ -31,7 +31,10 @@ def test_a_creation_alone_is_in_all_and_clean() -> None:
 
 def test_the_event_that_engages_moves_every_week() -> None:
     _, [_, _, third] = fold(
-        event(CREATE, START), event(POST, START + 2 * WEEK), event(POST, START + 2 * WEEK), rules=Rules(engaged_events=3)
+        event(CREATE, START),
+        event(POST, START + 2 * WEEK),
+        event(POST, START + 2 * WEEK),
+        rules=Rules(engaged_events=3),
     )
     assert third == {(COHORT, k, population): 1 for k in (0, 2) for population in ("engaged", "engaged_clean")}
 
