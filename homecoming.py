@@ -144,7 +144,7 @@ def serve(config: Path | None, state: Path | None, listen: str | None) -> None:
 @cli.command()
 @_option_listen
 @click.option("--seed", default=1, show_default=True, help="Another seed is another community.")
-@click.option("--weeks", default=26, show_default=True, help="Weeks of history.")
+@click.option("--weeks", type=click.IntRange(1, 1000), default=26, show_default=True, help="Weeks of history.")
 def demo(listen: str | None, seed: int, weeks: int) -> None:
     """A simulated community, live: no broker, no network."""
     from consumer.demo import demo as run
@@ -366,13 +366,22 @@ def main() -> NoReturn:
     except click.ClickException as error:
         _fail(error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        _interrupted()
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # DuckDB's word for Ctrl-C
+            raise
+        _interrupted()
     except BrokenPipeError:
         # The reader has gone (`| head`); a second complaint at exit would be noise.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
     sys.exit(0)
+
+
+def _interrupted() -> NoReturn:
+    click.echo("homecoming: interrupted; the same command goes on where it was", err=True)
+    sys.exit(130)
 
 
 def _fail(message: str) -> NoReturn:

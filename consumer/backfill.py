@@ -40,10 +40,13 @@ def backfill(store: Store, paths: Sequence[Path], now: int) -> Iterator[tuple[Pa
     fold_pending(store)
     for path in paths:
         with connect(store.directory) as duck:
-            with _bar(f"reading {path.name}") as show:
+            with _bars(f"reading {path.name}") as (show,):
                 source = open_archive(duck, path, now, progress=show)
-            with _bar(path.name) as show, reading_archive(path, "imported"):
-                found = import_source(store, duck, source, show)
+            with (
+                _bars(f"{path.name}: events", f"{path.name}: users") as (rows, users),
+                reading_archive(path, "imported"),
+            ):
+                found = import_source(store, duck, source, rows, users)
         yield path, Backfilled(found, len(source.dead))
     seal(store)
 
@@ -55,7 +58,7 @@ def catch_up(
     sweep(store)
     fold_pending(store)
     chosen = replace(settings, url=url.rstrip("/")) if url else settings
-    with _bar("datagrepper") as show:
+    with _bars("datagrepper") as (show,):
         found = fill(
             store, chosen, start, end, clock, lambda at, _: show((at - start) // SECOND, (end - start) // SECOND)
         )
@@ -82,8 +85,8 @@ def _archive_rows(duck: "duckdb.DuckDBPyConnection", path: Path, now: int, name:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error with rate and remaining time, where that is a terminal."""
+def _bars(*titles: str) -> Iterator[list[Callable[[int, int], None]]]:
+    """A progress bar a title on standard error, with rate and remaining time, where that is a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -93,10 +96,15 @@ def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(title, total=None, rate="")
 
-        def show(done: int, total: int) -> None:
-            speed = progress.tasks[0].speed if progress.tasks else None
-            progress.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+        def bar(title: str) -> Callable[[int, int], None]:
+            task = progress.add_task(title, total=None, rate="", visible=False)
 
-        yield show
+            def show(done: int, total: int) -> None:
+                speed = progress.tasks[task].speed
+                rate = f"{speed:,.0f}/s" if speed else ""
+                progress.update(task, completed=done, total=total, rate=rate, visible=True)
+
+            return show
+
+        yield [bar(title) for title in titles]

@@ -8,7 +8,8 @@ same gains again where the scratch file is gone.
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -23,6 +24,9 @@ from state.weeks import first_day
 
 if TYPE_CHECKING:
     import duckdb
+
+#: Progress: how many done, how many in all.
+Progress = Callable[[int, int], None]
 
 #: Users folded in one writing step, which then takes about a second.
 USERS_A_STEP = 25_000
@@ -40,16 +44,24 @@ _OF_DAYS = "username, role, topic, first_at, last_at, events"
 _GAINS = "username, first_at, last_at, registered_at, events, weeks, counts, days"
 
 
-def fold_pending(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
-    """Fold every log file that is not folded yet; whether there was any."""
+def no_progress(_done: int, _all: int) -> None:
+    """For whoever does not look."""
+
+
+def fold_pending(store: Store, users_a_step: int = USERS_A_STEP, progress: Progress = no_progress) -> bool:
+    """Fold every log file that is not folded yet; whether there was any. progress: users done, users in all."""
     worked = False
     while True:
         with store.writing():
             if not begin_folding(store):
                 return worked
-        _gathered(store)  # outside the step: a job's files do not change, and this may take a while
+        users = _gather_ahead(store)
+        done = 0
+        progress(done, users)
         while fold_step(store, users_a_step):
-            pass
+            done += users_a_step
+            progress(done, max(done, users))
+        progress(users, users)
         worked = True
 
 
@@ -91,7 +103,7 @@ def fold_range(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
         return True
     conn.execute("UPDATE segment SET folded = ? WHERE folded = ?", (FOLDED, UNDER_WAY))
     conn.execute("DELETE FROM meta WHERE key = 'folding'")
-    scratch.unlink()
+    scratch.unlink(missing_ok=True)
     return False
 
 
@@ -101,6 +113,23 @@ def fold_rows(store: Store, duck: "duckdb.DuckDBPyConnection", table: str) -> No
     _fold(store, duck.execute(_gains(store.rules, duck, "gaining")))
 
 
+def _gather_ahead(store: Store) -> int:
+    """Gather outside of a writing step, because it may take a while; how many users gain.
+
+    Another process may end the job meanwhile, and a merge take its files away: then, and where anything else is
+    wrong, the next step finds out.
+    """
+    import duckdb  # noqa: PLC0415 - loaded only when used
+
+    with suppress(duckdb.Error, FileNotFoundError):
+        scratch = _gathered(store)
+        if scratch is not None:
+            with connect(store.directory) as duck:
+                found = duck.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(scratch)]).fetchall()
+            return int(found[0][0])
+    return 0
+
+
 def _gathered(store: Store) -> Path | None:
     """The gains of the job that is under way, as a file in the order of names; None where there is no job."""
     found = get_meta(store.conn, "folding")
@@ -108,7 +137,7 @@ def _gathered(store: Store) -> Path | None:
         return None
     scratch = store.directory / "tmp" / f"gains-{json.loads(found)['job']}.parquet"
     if not scratch.exists():
-        unfinished = scratch.with_suffix(".part")
+        unfinished = scratch.with_suffix(f".{uuid4().hex}")  # another process may gather the same job
         with connect(store.directory) as duck:
             duck.execute(f"CREATE VIEW gaining AS {_of_files(store, UNDER_WAY)}")
             query = _gains(store.rules, duck, "gaining")
@@ -119,6 +148,7 @@ def _gathered(store: Store) -> Path | None:
 
 def _fold(store: Store, gains: "duckdb.DuckDBPyConnection") -> int:
     """Merge rows of gains into users and totals; how many users there were."""
+    store.check_rules()
     delta: Facts = Counter()
     new_users = folded = 0
     while rows := gains.fetchmany(_USERS_AT_ONCE):

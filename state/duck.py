@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,7 +19,8 @@ def connect(directory: Path, memory_limit: str = MEMORY_LIMIT) -> "duckdb.DuckDB
     """An in-memory DuckDB that reads times as UTC, spills under the state directory and installs nothing."""
     import duckdb  # noqa: PLC0415 - see the module's docstring
 
-    spill = directory / "tmp" / "duckdb"
+    # Of its own: two processes that spill into one folder overwrite each other's files.
+    spill = directory / "tmp" / f"spill-{uuid4().hex}"
     return duckdb.connect(
         config={
             "memory_limit": memory_limit,

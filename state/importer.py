@@ -1,9 +1,9 @@
 """Archives into the log: vectorised, chunk by chunk, each chunk one writing step, resumable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from state.bulk import fold_pending, fold_rows
+from state.bulk import Progress, fold_pending, fold_rows, no_progress
 from state.dead_letters import DeadLetter, bury
 from state.event import service_of
 from state.log import (
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 #: Rows a chunk: the writing step then takes about two seconds, and live batches come between.
 CHUNK_ROWS = 500_000
-
-#: Progress: rows done, rows in all.
-Progress = Callable[[int, int], None]
 
 
 class Imported(NamedTuple):
@@ -51,10 +48,12 @@ def import_source(
     store: Store,
     duck: "duckdb.DuckDBPyConnection",
     source: Source,
-    progress: Progress = lambda _done, _all: None,
+    progress: Progress = no_progress,
+    folding: Progress = no_progress,
 ) -> Imported:
     """Bring the archive's rows into log and views; the same rows again change nothing.
 
+    progress: rows that are in the log; folding: users who have gained from them.
     Raises StateBusyError with whole chunks done: the same call goes on from there.
     """
     with store.writing() as conn:
@@ -83,7 +82,7 @@ def import_source(
             messages=result.messages + messages,
             expired=result.expired + expired,
         )
-    fold_pending(store)
+    fold_pending(store, progress=folding)
     return result
 
 

@@ -115,6 +115,7 @@ def _present(conn: sqlite3.Connection, table: str, keys: Iterable[int]) -> set[i
 
 
 def _fold(store: Store, conn: sqlite3.Connection, events: Sequence[Event]) -> None:
+    store.check_rules()
     states = load_users(conn, {event.user for event in events if event.user is not None})
     known = states.keys() | set()
     touched: set[str] = set()

@@ -10,7 +10,7 @@ from state.fold import Facts, add, stand
 from state.log import DAYS, EVENTS, PENDING, WEEK_SQL, files, load_hot, parquet_sql
 from state.rules import Rules
 from state.segments import adopt_files
-from state.store import Store, open_store, set_meta
+from state.store import LOST, Store, get_meta, open_store, set_meta
 from state.users import add_to_totals, load_users, save_users
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ def rebuild(directory: Path, rules: Rules | None = None) -> Store:
     """
     store = open_store(directory, rules, rebuilding=True)
     with store.writing() as conn, connect(directory) as duck:
-        if not files(conn, EVENTS) and not files(conn, DAYS):
+        if get_meta(conn, LOST):
             adopt_files(store, duck)
+            conn.execute("DELETE FROM meta WHERE key = ?", (LOST,))
         conn.execute("DELETE FROM user")
         conn.execute("DELETE FROM cohort_week")
         conn.execute("DELETE FROM meta WHERE key = 'folding'")

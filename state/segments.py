@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from state.duck import connect, literal
 from state.log import DAYS, EVENTS, FOLDED, NAMES, PENDING, files, load_hot, parquet_sql
-from state.store import Store, get_meta
+from state.store import Store, get_meta, set_meta
 from state.weeks import DAY, week_end, week_name, week_named
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ MERGE_AT = 5
 
 #: zstd at its lowest level: 4 % larger than the default and a third faster to write.
 PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+
+#: No step takes as long; seconds.
+SCRATCH_KEPT_S = 24 * 3600
 
 _NUMBERED = re.compile(r"/(?P<week>\d{4}-\d\d-\d\d)\.(?P<number>\d+)\.parquet$")
 
@@ -116,18 +120,54 @@ def sweep(store: Store) -> int:
             if f"{kind}/{path.name}" not in named
         ]
         remove_files(store.directory, orphans)
-        shutil.rmtree(store.directory / "tmp", ignore_errors=True)
-        (store.directory / "tmp").mkdir(exist_ok=True)
+    _sweep_scratch(store.directory / "tmp")
     return len(orphans)
 
 
+def _sweep_scratch(folder: Path) -> None:
+    """Remove what crashed processes left; what is younger may be in use by a living one."""
+    newest = time.time() - SCRATCH_KEPT_S
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if path.stat().st_mtime < newest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def adopt_files(store: Store, duck: "duckdb.DuckDBPyConnection") -> None:
-    """Name every file of the sealed log, for a database that was lost; inside a writing step."""
-    for kind in (EVENTS, DAYS):
-        for path in sorted((store.directory / kind).glob("*.parquet")):
-            if found := _NUMBERED.search(f"/{path.name}"):
-                week = week_named(found["week"])
-                enter_file(store.conn, duck, store.directory, f"{kind}/{path.name}", week, PENDING)
+    """Name the files of the sealed log, for a database that was lost; inside a writing step.
+
+    Which of them are orphans is lost too. A day summary stands for all of its week; of several files of a
+    week that hold the same event, one file is made.
+    """
+    summarised = _numbered_files(store.directory, DAYS)
+    for week, names in summarised.items():
+        for name in names:
+            enter_file(store.conn, duck, store.directory, name, week, PENDING)
+    if summarised:
+        set_meta(store.conn, "expired_through", max(summarised))
+    for week, names in _numbered_files(store.directory, EVENTS).items():
+        if week in summarised:
+            continue
+        for name in names:
+            enter_file(store.conn, duck, store.directory, name, week, PENDING)
+        log = parquet_sql(store.directory, names)
+        rows, events = duck.execute(f"SELECT count(*), count(DISTINCT (msg_id, username)) FROM {log}").fetchall()[0]
+        if events < rows:
+            duck.execute(
+                f"""CREATE OR REPLACE TABLE once AS SELECT DISTINCT ON (msg_id, username) {week} AS week, {NAMES}
+                FROM {log} ORDER BY msg_id, username, role"""
+            )
+            write_segments(store, duck, "once", PENDING)
+            forget_files(store.conn, names)
+
+
+def _numbered_files(directory: Path, kind: str) -> dict[int, list[str]]:
+    """The files of that kind by week, whether the manifest names them or not."""
+    found: dict[int, list[str]] = {}
+    for path in sorted((directory / kind).glob("*.parquet")):
+        if match := _NUMBERED.search(f"/{path.name}"):
+            found.setdefault(week_named(match["week"]), []).append(f"{kind}/{path.name}")
+    return found
 
 
 def _weeks_due(store: Store) -> list[int]:

@@ -1,6 +1,5 @@
 """A state directory: opening it, one writing step at a time, read-only readers."""
 
-import errno
 import fcntl
 import importlib
 import sqlite3
@@ -10,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from state.errors import StateBusyError, StateError
+from state.errors import StateError
+from state.failures import as_ours
 from state.rules import Rules
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ DATABASE = "homecoming.sqlite"
 
 #: The newest schema this program knows (the number of migrations), kept in the file as PRAGMA user_version.
 SCHEMA_VERSION = 1
+
+#: Key in `meta`: the database was made anew beside a sealed log, and no rebuild has come to its end since.
+LOST = "lost"
 
 OLDEST_SQLITE = (3, 37, 0)
 
@@ -49,7 +52,7 @@ class Store:
         Raises StateBusyError where the step can be tried again (locked, disk full), StateError where it
         cannot; in both cases nothing of the step remains.
         """
-        with _sqlite_errors(self.directory):
+        with as_ours(self.directory / DATABASE):
             self.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield self.conn
@@ -59,6 +62,18 @@ class Store:
                 with suppress(sqlite3.Error):
                     self.conn.execute("ROLLBACK")
                 raise
+
+    def check_rules(self) -> None:
+        """Raise StateError where the views are derived under other rules than this process has.
+
+        A fold asks before it begins: another process may have rebuilt the views since the state was opened.
+        """
+        stored = get_meta(self.conn, "rules")
+        if stored != self.rules.fingerprint():
+            raise StateError(
+                f"the views in {self.directory} were derived under other definitions ({stored}) than configured "
+                f"({self.rules.fingerprint()}): run `homecoming rebuild --state {self.directory}`, or change them back"
+            )
 
     def close(self) -> None:
         """Release the database; the WAL is merged when the last connection closes."""
@@ -76,14 +91,10 @@ def open_store(directory: Path, rules: Rules | None = None, *, rebuilding: bool 
         raise StateError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or newer is needed")
     _make_directory(directory)
     path = directory / DATABASE
-    with _sqlite_errors(directory):
-        fresh = not path.exists()
-        if fresh and not rebuilding and any((directory / "events").glob("*.parquet")):
-            raise StateError(
-                f"{directory} holds a sealed log but no {DATABASE}: "
-                f"`homecoming rebuild --state {directory}` makes the views again"
-            )
+    with as_ours(directory / DATABASE):
         store = Store(directory, _connect(path), rules or Rules())
+        if not rebuilding:
+            _refuse_lost(directory, store.conn)
         _migrate(store)
         if rules is None or not rebuilding:
             _check_rules(store, given=rules is not None)
@@ -95,19 +106,22 @@ def read_store(directory: Path) -> sqlite3.Connection:
     path = directory / DATABASE
     if not path.exists():
         open_store(directory).close()
-    with _sqlite_errors(directory):
+    with as_ours(directory / DATABASE):
         conn = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
         conn.execute(f"PRAGMA busy_timeout = {READER_TIMEOUT_MS}")
+        if _version(conn) < SCHEMA_VERSION:
+            open_store(directory).close()  # an older state, or one that another process is just creating
         _refuse_newer(conn, path)
+        _refuse_lost(directory, conn)
     return conn
 
 
 @contextmanager
 def reading(directory: Path, conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """One consistent snapshot of the views."""
-    with _sqlite_errors(directory):
+    with as_ours(directory / DATABASE):
         conn.execute("BEGIN")
         try:
             yield conn
@@ -183,33 +197,51 @@ def _sqlite_utils() -> Any:
 def _migrate(store: Store) -> None:
     from state.schema import migrations  # noqa: PLC0415 - needs sqlite_utils as loaded above
 
-    if store.conn.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+    if _version(store.conn) == SCHEMA_VERSION:
         return
     with store.writing() as conn:
+        lost = _is_lost(store.directory, conn)
         migrations.apply(store.db)
         conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if lost:
+            set_meta(conn, LOST, 1)
 
 
 def _check_rules(store: Store, *, given: bool) -> None:
-    stored = get_meta(store.conn, "rules")
-    if stored is None:
+    if get_meta(store.conn, "rules") is None:
         with store.writing() as conn:
-            set_meta(conn, "rules", store.rules.fingerprint())
-    elif not given:
-        store.rules = Rules.from_fingerprint(stored)
-    elif stored != store.rules.fingerprint():
-        raise StateError(
-            f"the views in {store.directory} were derived under other definitions ({stored}) than configured "
-            f"({store.rules.fingerprint()}): run `homecoming rebuild --state {store.directory}`, or change them back"
-        )
+            conn.execute("INSERT OR IGNORE INTO meta VALUES ('rules', ?)", (store.rules.fingerprint(),))
+    if not given:
+        store.rules = Rules.from_fingerprint(get_meta(store.conn, "rules"))
+    store.check_rules()
 
 
 def _refuse_newer(conn: sqlite3.Connection, path: Path) -> None:
-    from_file = conn.execute("PRAGMA user_version").fetchone()[0]
+    from_file = _version(conn)
     if from_file > SCHEMA_VERSION:
         raise StateError(
             f"{path} has schema version {from_file}, this program knows up to {SCHEMA_VERSION}: use a newer Homecoming"
         )
+
+
+def _version(conn: sqlite3.Connection) -> int:
+    """The schema version of the file; 0 where it has just been created."""
+    return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_lost(directory: Path, conn: sqlite3.Connection) -> None:
+    if _is_lost(directory, conn):
+        raise StateError(
+            f"{directory} holds a sealed log but no views of it in {DATABASE}: "
+            f"`homecoming rebuild --state {directory}` makes them again"
+        )
+
+
+def _is_lost(directory: Path, conn: sqlite3.Connection) -> bool:
+    """Whether the database is new beside a sealed log, which then is no orphan: nothing may sweep it."""
+    if _version(conn) == 0:
+        return any(any((directory / kind).glob("*.parquet")) for kind in ("events", "days"))
+    return get_meta(conn, LOST) is not None
 
 
 def _make_directory(directory: Path) -> None:
@@ -238,36 +270,3 @@ def _file_system(directory: Path) -> str:
         if len(point) > len(best) and (target == point or target.startswith(point.rstrip("/") + "/")):
             best, kind = point, name
     return kind
-
-
-@contextmanager
-def _sqlite_errors(directory: Path) -> Iterator[None]:
-    """SQLite's errors as ours: what is wrong with which state, and what to do."""
-    path = directory / DATABASE
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorname", "") or ""
-        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise StateBusyError(f"{path} is locked by another process: {error}") from error
-        if code.startswith("SQLITE_FULL"):
-            raise StateBusyError(f"{path} cannot grow: the disk is full; free some space") from error
-        if code.startswith("SQLITE_IOERR"):
-            raise StateBusyError(f"{path} cannot be written: {error} ({code}); check the disk") from error
-        if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-            raise StateError(
-                f"{path} cannot be opened for writing ({error}): check the owner and mode of {directory}"
-            ) from error
-        raise
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorname", "") or ""
-        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise StateError(
-                f"{path} is damaged ({error}): move it away and run `homecoming rebuild --state {directory}`; "
-                "`homecoming catch-up` brings back what was not yet sealed"
-            ) from error
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StateBusyError(f"{directory} cannot grow: the disk is full; free some space") from error
-        raise

@@ -216,6 +216,15 @@ directory = "{self.state}"
         with closing(self.broker.connect()) as connection:
             return int(connection.channel().queue_declare(self.name, passive=True).method.message_count)
 
+    def drained(self) -> None:
+        """Wait until every message of the queue is acknowledged or rejected."""
+
+        def left() -> str:
+            listed = self.broker.ctl("list_queues", "--no-table-headers", "messages", "name")
+            return next(line.split()[0] for line in listed.splitlines() if line.split()[1] == self.name)
+
+        until(lambda: left() == "0", lambda: f"{left()} messages are not acknowledged\n{self.output()}")
+
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         with closing(sqlite3.connect(self.state / "homecoming.sqlite")) as conn:
             return conn.execute(sql).fetchall()

@@ -22,7 +22,7 @@ def test_one_commit_a_message(bus: Bus) -> None:
     bus.publish([*messages, *messages[:10], wire(headers={"sent-at": "yesterday"})])
     consume(bus)
     bus.settled(40, 1)
-    until(lambda: bus.ready_messages() == 0, "the queue is not empty")
+    bus.drained()
     assert bus.stop() == 0, bus.output()
     assert bus.ready_messages() == 0
     assert len(bus.rows("SELECT 1 FROM coverage WHERE start < end")) == 1

@@ -114,7 +114,7 @@ def test_poison_is_set_aside_with_its_reason(bus: Bus) -> None:
     bus.settled(len(good) + len(HARMLESS), len(bad))
     found = bus.rows("SELECT reason, count(*) FROM dead_letter GROUP BY reason ORDER BY reason")
     assert found == [(reason, len(messages)) for reason, messages in sorted(POISON.items())]
-    until(lambda: bus.ready_messages() == 0, "the queue is not empty")
+    bus.drained()
     # Still there, and still listening.
     bus.publish([wire()])
     bus.settled(len(good) + len(HARMLESS) + 1, len(bad))
@@ -149,7 +149,7 @@ def test_a_batch_of_poison_alone(bus: Bus) -> None:
     bus.publish([wire(b"{") for _ in range(700)])
     bus.consume()
     bus.settled(0, 700)
-    until(lambda: bus.ready_messages() == 0, "the queue is not empty")
+    bus.drained()
     assert bus.stop() == 0, bus.output()
     assert bus.ready_messages() == 0
 

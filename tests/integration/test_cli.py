@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -422,9 +423,15 @@ def test_an_absent_configuration_is_one_line(tmp_path: Path) -> None:
         assert str(path) in refused(call("check-config", "--config", path))
 
 
-def test_the_shipped_configuration_is_good() -> None:
+def test_the_shipped_configuration_is_good_but_for_the_certificates(tmp_path: Path) -> None:
     """In a process of its own: fedora-messaging keeps what it has read."""
-    good(run("check-config", "--config", Path(homecoming.__file__).with_name("config.toml")))
+    shipped = Path(homecoming.__file__).with_name("config.toml").read_text(encoding="utf-8")
+    without = tmp_path / "config.toml"
+    without.write_text(re.sub(r"\[tls\]\n(\w+ = .*\n)+", "", shipped), encoding="utf-8")
+    assert str(without) in good(run("check-config", "--config", without)).out
+    absent = tmp_path / "absent.toml"
+    absent.write_text(shipped.replace('"certs/', f'"{tmp_path}/certs/'), encoding="utf-8")
+    assert "tls.ca_cert" in refused(run("check-config", "--config", absent))
 
 
 def test_the_state_of_the_configuration_is_taken_and_the_option_wins(fed: Path, state: Path, tmp_path: Path) -> None:
@@ -585,8 +592,11 @@ def test_an_output_that_cannot_be_written_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert path in refused(call("retention", "--state", fed, "--format", "json", "--output", path))
-    if path != ".":
-        refused(call("simulate", "--seed", "1", "--weeks", "1", "--output", f"{path}/x" if "x" not in path else path))
+
+
+@pytest.mark.parametrize("path", ["/dev/full/x", "x" * 300])
+def test_a_simulation_that_cannot_be_written_is_one_line(path: str) -> None:
+    assert path in refused(call("simulate", "--seed", "1", "--weeks", "1", "--output", path))
 
 
 def test_a_full_standard_output_is_one_line(fed: Path) -> None:

@@ -164,7 +164,7 @@ def manifest_holds(store: Store) -> None:
 def orphans(store: Store) -> set[str]:
     """Files of the log that the manifest does not name."""
     named = {name for (name,) in store.conn.execute("SELECT file FROM segment")}
-    found = {str(p.relative_to(store.directory)) for p in store.directory.glob("*/*.parquet")}
+    found = {f"{kind}/{p.name}" for kind in ("events", "days") for p in (store.directory / kind).glob("*.parquet")}
     return found - named
 
 

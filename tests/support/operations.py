@@ -1,7 +1,6 @@
 """Operations on a state that a process may be killed in, each safe to run again."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -33,8 +32,8 @@ def history(seed: int, rows: int, weeks: int, users: Sequence[str] = USERS) -> l
     ]
 
 
-#: Three weeks; one of them is open at the end.
-LOG = history(1, 30, 3)
+#: Two weeks; one of them is open at the end.
+LOG = history(1, 20, 2)
 
 #: Messages of the first week, one for each file that it gets.
 PIECES = [one for one in history(2, 12, 1)][:4]
@@ -70,18 +69,18 @@ def rebuild(directory: Path) -> None:
 
 
 #: Before each operation: what the state holds by then, which the log makes in the end.
+def prepare_absent(_: Path) -> list[Message]:
+    return LOG
+
+
 def prepare_nothing(directory: Path) -> list[Message]:
     open_store(directory).close()
     return LOG
 
 
-def prepare_absent(_: Path) -> list[Message]:
-    return LOG
-
-
-def prepare_hot(directory: Path, later: int = 3) -> list[Message]:
+def prepare_hot(directory: Path, later: int = 4) -> list[Message]:
     """Everything hot; a message some weeks later makes the weeks due."""
-    log = [*LOG, message(99, START + (2 + later) * WEEK, TOPICS[1], {"bob": "actor"})]
+    log = [*LOG, message(99, START + (1 + later) * WEEK, TOPICS[1], {"bob": "actor"})]
     store = open_store(directory)
     feed(store, log)
     store.close()
@@ -116,23 +115,19 @@ def prepare_lost(directory: Path) -> list[Message]:
 OPERATIONS: dict[str, Callable[[Path], None]] = {
     "live": live,
     "import": bring,
-    "create": live,
     "seal": seal,
     "merge": seal,
     "expire": expire_weeks,
-    "expire_pieces": expire_weeks,
     "rebuild": rebuild,
     "rebuild_lost": rebuild,
 }
 
 PREPARATIONS: dict[str, Callable[[Path], list[Message]]] = {
-    "live": prepare_nothing,
+    "live": prepare_absent,
     "import": prepare_nothing,
-    "create": prepare_absent,
     "seal": prepare_hot,
     "merge": prepare_pieces,
-    "expire": partial(prepare_hot, later=4),
-    "expire_pieces": prepare_pieces,
+    "expire": prepare_pieces,
     "rebuild": prepare_pieces,
     "rebuild_lost": prepare_lost,
 }

@@ -1,0 +1,74 @@
+"""Backfill of millions of events into durable state, beside the notebook that computes one table of them in memory."""
+
+import argparse
+import json
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks.support.measure import Ran, anew, homecoming, interleaved, last_line, scratch, script, show, size_mb
+from benchmarks.support.measure import spread
+from benchmarks.support.tables import table_of
+
+#: Users and weeks of the five million events.
+USERS_SHARE = 117_000 / 5_000_000
+WEEKS = 61
+
+
+def notebook(archive: Path, output: Path) -> Ran:
+    """The table in pandas."""
+    return script("tables.py", "pandas", archive, output)
+
+
+def backfill(archive: Path, state: Path) -> Ran:
+    """The command, into a state that is not there yet."""
+    return homecoming("backfill", archive, "--state", anew(state))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=5_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with scratch() as folder:
+        archive, table, state = folder / "archive.parquet", folder / "table.json", folder / "state"
+        script("archive.py", archive, str(options.events), str(int(options.events * USERS_SHARE)), str(WEEKS))
+        found = interleaved(
+            options.rounds, {"pandas": partial(notebook, archive, table), "ours": partial(backfill, archive, state)}
+        )
+        kept = json.loads(homecoming("status", "--state", state, "--format", "json").output)
+        ours = table_of(homecoming("retention", "--state", state, "--format", "json").output)
+        assert kept["events"] == options.events
+        assert ours == json.loads(table.read_text(encoding="utf-8")), "the two tables differ"
+        log_mb, all_mb = size_mb(state / "events"), size_mb(state)
+
+        compute = [last_line(ran)["compute_s"] for ran in found["pandas"]]
+        whole = [sum(last_line(ran).values()) for ran in found["pandas"]]
+        took = [ran.seconds for ran in found["ours"]]
+        peak = max(ran.peak_mb for ran in found["ours"])
+        cells = sum(map(len, ours.values()))
+        show(
+            f"backfill of {options.events:,} events, {kept['users']:,} users, {len(ours)} weeks; "
+            f"the same {cells:,} cells on both sides",
+            ("", "seconds", "backfill takes", "bar"),
+            [
+                ("pandas: the one table, in memory", spread(compute), f"{median(took) / median(compute):.2f} x", "3 x"),
+                ("pandas: reading the file too", spread(whole), f"{median(took) / median(whole):.2f} x", ""),
+                ("homecoming backfill, start to end", spread(took), "1 x", ""),
+            ],
+        )
+        show(
+            "what it takes",
+            ("", "MB", "bar"),
+            [
+                ("peak memory of the backfill", f"{peak:,.0f}", "400"),
+                ("peak memory of pandas", f"{max(ran.peak_mb for ran in found['pandas']):,.0f}", ""),
+                ("the archive", f"{archive.stat().st_size / 1e6:,.0f}", ""),
+                ("the state: sealed log", f"{log_mb:,.0f}", ""),
+                ("the state: views and hot end", f"{all_mb - log_mb:,.0f}", ""),
+            ],
+        )
+
+
+if __name__ == "__main__":
+    main()
