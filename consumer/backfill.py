@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 _COLUMNS = "msg_id, sent_at, topic, username, role"
 
+#: SQL: a row without an id is no message of its own where another archive has one with an id in that second.
+_NO_TWIN = """has_id OR NOT EXISTS (
+    SELECT 1 FROM archive_row AS twin
+    WHERE twin.has_id AND twin.place <> archive_row.place AND twin.topic = archive_row.topic
+        AND date_trunc('second', twin.sent_at) = date_trunc('second', archive_row.sent_at)
+        AND twin.username IS NOT DISTINCT FROM archive_row.username)"""
+
 
 class Backfilled(NamedTuple):
     """What one archive brought."""
@@ -73,15 +80,18 @@ def verify(store: Store, paths: Sequence[Path], now: int) -> list[oracle.Differe
         query = f"SELECT {_COLUMNS} FROM log"
         return with_log(store.directory, lambda duck, conn: oracle.verify(duck, conn, store.directory, query), ROOMY)
     with connect(store.directory, ROOMY) as duck, reading(store.directory, store.conn):
-        parts = [_archive_rows(duck, path, now, f"archive_{place}") for place, path in enumerate(paths)]
-        return oracle.verify(duck, store.conn, store.directory, " UNION ALL ".join(parts))
+        parts = [_archive_rows(duck, path, now, place) for place, path in enumerate(paths)]
+        duck.execute(f"CREATE TABLE archive_row AS {' UNION ALL '.join(parts)}")
+        return oracle.verify(duck, store.conn, store.directory, f"SELECT {_COLUMNS} FROM archive_row WHERE {_NO_TWIN}")
 
 
-def _archive_rows(duck: "duckdb.DuckDBPyConnection", path: Path, now: int, name: str) -> str:
+def _archive_rows(duck: "duckdb.DuckDBPyConnection", path: Path, now: int, place: int) -> str:
     """SQL: the archive's rows; one without an id is the same message where time, topic and user are the same."""
+    name = f"archive_{place}"
     open_archive(duck, path, now, name)
     msg_id = "coalesce(msg_id, concat_ws('|', sent_at, topic, coalesce(username, '')))"
-    return f"SELECT {msg_id} AS msg_id, sent_at, topic, username, coalesce(role, 'actor') AS role FROM {name}"
+    return f"""SELECT {msg_id} AS msg_id, sent_at, topic, username, coalesce(role, 'actor') AS role, {place} AS place,
+        msg_id IS NOT NULL AND NOT starts_with(msg_id, 'derived-') AS has_id FROM {name}"""
 
 
 @contextmanager

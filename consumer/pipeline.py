@@ -93,6 +93,6 @@ def dead_letter(delivery: Delivery, poison: Poison, now: int, source: str) -> De
         source=source,
         msg_id=printable(delivery.msg_id),
         topic=printable(delivery.topic),
-        headers=json.dumps(delivery.headers, default=repr),
+        headers=_as_json(delivery.headers),
         body=delivery.body,
     )

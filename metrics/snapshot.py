@@ -13,7 +13,7 @@ from state.store import DATABASE, read_store, reading
 def snapshot(directory: Path) -> Iterator[sqlite3.Connection]:
     """One consistent, read-only view of the state in `directory`.
 
-    Opened anew each time, because a rebuild swaps the file. Raises StateError where it cannot be read, and
+    Opened anew each time, so that a state that was replaced is seen. Raises StateError where it cannot be read, and
     where there is none: a state that went missing must not pass for an empty one.
     """
     try:

@@ -109,7 +109,7 @@ def _classify_topics(duck: "duckdb.DuckDBPyConnection") -> None:
 def _import_chunk(
     store: Store, duck: "duckdb.DuckDBPyConnection", name: str | None, first: int, last: int, newest: int
 ) -> tuple[int, int, int]:
-    _read_chunk(duck, first, last)
+    own_ids = _read_chunk(duck, first, last)
     with store.writing() as conn:
         expired_through = get_meta(conn, "expired_through")
         expired = 0
@@ -118,22 +118,29 @@ def _import_chunk(
                 "SELECT count(DISTINCT msg_id) FROM fresh WHERE week <= ?", [expired_through]
             ).fetchall()[0]
             duck.execute("DELETE FROM fresh WHERE week <= ?", [expired_through])
-        messages = _drop_known(store, duck, first, last)
-        events, newest_here = duck.execute("SELECT count(username), epoch_us(max(sent_at)) FROM fresh").fetchall()[0]
-        if newest_here is not None:
+        watermark = max(newest, get_meta(conn, "watermark", newest))
+        _drop_known(store, duck, first, last, watermark)
+        rows, events, newest_here = duck.execute(
+            "SELECT count(*), count(username), epoch_us(max(sent_at)) FROM fresh"
+        ).fetchall()[0]
+        messages = rows if own_ids else _new_messages(duck)
+        if rows:
             raise_watermark(conn, newest_here)
-            _write_log(store, duck, max(newest, get_meta(conn, "watermark")))
+            _write_log(store, duck, watermark)
         add_meta(conn, "messages", messages)
         add_meta(conn, "events", events)
         add_meta(conn, "expired_messages", expired)
         if name is not None:
             conn.execute("INSERT OR REPLACE INTO imported VALUES (?, ?)", (name, last))
-    duck.execute("DROP TABLE fresh")
+    duck.execute("DROP TABLE fresh; DROP TABLE known")
     return events, messages, expired
 
 
-def _read_chunk(duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> None:
-    """The chunk's rows as the table `fresh`, each event once; nothing of the state is looked at yet."""
+def _read_chunk(duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> bool:
+    """The chunk's rows as the table `fresh`, each event once; whether each row is a message of its own.
+
+    Nothing of the state is looked at yet.
+    """
     plain = ", ".join(f"source.{name}" for name in COLUMNS if name not in {"msg_id", "role", "service", "is_bot"})
     has_id = "source.msg_id IS NOT NULL AND NOT starts_with(source.msg_id, 'derived-')"
     same_row = "concat_ws(chr(31), epoch_us(sent_at), topic, coalesce(username, ''))"
@@ -149,26 +156,27 @@ def _read_chunk(duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> Non
             WHERE sent_at >= {low} AND sent_at < {high})"""
     )
     # hash() differs between versions of DuckDB and is nothing to keep; within one query it is a cheap test.
-    rows, distinct = duck.execute("SELECT count(*), count(DISTINCT hash(msg_id, username)) FROM fresh").fetchall()[0]
-    if distinct < rows:  # the strongest role wins: "actor" sorts before "affected"
-        duck.execute(
-            """CREATE TABLE once AS
-            SELECT DISTINCT ON (msg_id, username) * FROM fresh ORDER BY msg_id, username, role, sent_at;
-            DROP TABLE fresh; ALTER TABLE once RENAME TO fresh"""
-        )
+    rows, ids = duck.execute("SELECT count(*), count(DISTINCT hash(msg_id)) FROM fresh").fetchall()[0]
+    if ids == rows:
+        return True
+    # The strongest role wins: "actor" sorts before "affected".
+    duck.execute(
+        """CREATE TABLE once AS
+        SELECT DISTINCT ON (msg_id, username) * FROM fresh ORDER BY msg_id, username, role, sent_at;
+        DROP TABLE fresh; ALTER TABLE once RENAME TO fresh"""
+    )
+    return False
 
 
-def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> int:
-    """Delete from `fresh` what the log has; how many of the rest's message ids are new."""
+def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, last: int, watermark: int) -> None:
+    """Delete from `fresh` what the log has already; that is the table `known`."""
     columns = "msg_id, sent_at, topic, coalesce(username, '') AS username"
-    parts = []
-    if store.conn.execute("SELECT EXISTS (SELECT 1 FROM event)").fetchone()[0]:
-        load_hot(duck, store.conn)
-        parts.append(f"SELECT {columns} FROM hot")
+    # Rows that go to the hot end must not clash with any row there, of whichever week.
+    within = f"week BETWEEN {first} AND {last}" if sealable(last, watermark) else "TRUE"
+    load_hot(duck, store.conn, within)
+    parts = [f"SELECT {columns} FROM hot"]
     if sealed := files(store.conn, weeks=range(first, last + 1)):
         parts.append(f"SELECT {columns} FROM {parquet_sql(store.directory, sealed)}")
-    if not parts:
-        return int(duck.execute("SELECT count(DISTINCT msg_id) FROM fresh").fetchall()[0][0])
     duck.execute(
         f"""CREATE OR REPLACE TABLE known AS
         SELECT msg_id, epoch_us(sent_at) // 1000000 AS second, topic, username FROM ({" UNION ALL ".join(parts)});
@@ -178,11 +186,12 @@ def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, las
         WHERE NOT has_id AND epoch_us(sent_at) // 1000000 = second AND fresh.topic = known.topic
             AND coalesce(fresh.username, '') = known.username AND NOT starts_with(known.msg_id, 'derived-')"""
     )
-    (messages,) = duck.execute(
-        "SELECT count(DISTINCT msg_id) FROM fresh WHERE msg_id NOT IN (SELECT msg_id FROM known)"
-    ).fetchall()[0]
-    duck.execute("DROP TABLE known")
-    return int(messages)
+
+
+def _new_messages(duck: "duckdb.DuckDBPyConnection") -> int:
+    """How many message ids of `fresh` the log has not."""
+    query = "SELECT count(DISTINCT msg_id) FROM fresh WHERE msg_id NOT IN (SELECT msg_id FROM known)"
+    return int(duck.execute(query).fetchall()[0][0])
 
 
 def _write_log(store: Store, duck: "duckdb.DuckDBPyConnection", watermark: int) -> None:

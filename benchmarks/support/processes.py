@@ -15,7 +15,11 @@ from tests.integration.rabbitmq import Bus
 CONSUME = (*HOMECOMING, "consume", "--listen", "127.0.0.1:0", "--config")
 
 #: fedora-messaging's own consumer with its own example.
-STOCK = (str(Path(sys.executable).with_name("fedora-messaging")), "consume", "--callback=fedora_messaging.example:printer")
+STOCK = (
+    str(Path(sys.executable).with_name("fedora-messaging")),
+    "consume",
+    "--callback=fedora_messaging.example:printer",
+)
 
 #: What a consumer of small messages has no use for.
 _HEAVY = ("duckdb", "numpy", "pandas", "pyarrow")
@@ -34,7 +38,9 @@ class Memory(NamedTuple):
 def memory(pid: int) -> Memory:
     """Memory of one process, its children left out."""
     lines = (Path("/proc") / str(pid) / "status").read_text(encoding="utf-8").splitlines()
-    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "kB" in rest}
+    kilobytes = {
+        name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "kB" in rest
+    }
     mapped = (Path("/proc") / str(pid) / "maps").read_text(encoding="utf-8")
     loaded = [name for name in _HEAVY if f"/{name}" in mapped]
     return Memory(kilobytes["VmRSS"] / 1024, kilobytes["VmHWM"] / 1024, ", ".join(loaded))

@@ -3,8 +3,10 @@
 import os
 import resource
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 
 import pika
@@ -196,6 +198,23 @@ def test_a_connection_lost_while_the_disk_is_full(proxied: tuple[Bus, Proxy]) ->
     bus.drained()
     assert bus.stop() == 0, bus.output()
     assert bus.ready_messages() == 0
+
+
+def test_a_connection_lost_while_another_process_writes(proxied: tuple[Bus, Proxy]) -> None:
+    """The new connection waits for the loop of the old one, which is committing; two would end each other."""
+    bus, proxy = proxied
+    bus.consume()
+    with closing(sqlite3.connect(bus.state / "homecoming.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        bus.publish(several(3_000))
+        until(lambda: bus.ready_messages() < 3_000, bus.output)
+        proxy.cut()
+        until(lambda: proxy.accepted == 2, bus.output)
+        time.sleep(2)  # the new connection is ready to consume by now
+    bus.settled(3_000)
+    bus.drained()
+    assert bus.lines(REGISTERED) == 2
+    assert "nothing is consumed" not in bus.output()
 
 
 def limit_files(pid: int, size: int) -> int:

@@ -149,10 +149,12 @@ def test_rows_without_ids_change_nothing_the_second_time(
 
 
 def test_rows_without_ids_double_nothing_that_has_one(fed: Path, simulated: Path, state: Path, tmp_path: Path) -> None:
-    good(call("backfill", simulated / "events.parquet", "--state", state))
-    path = write_csv(tmp_path / "events.csv", *rows_of(simulated / "events.parquet", "msg_id"))
+    with_ids = simulated / "events.parquet"
+    good(call("backfill", with_ids, "--state", state))
+    path = write_csv(tmp_path / "events.csv", *rows_of(with_ids, "msg_id"))
     assert " 0 new events" in good(call("backfill", path, "--state", state)).err
     assert content(state) == content(fed)
+    good(call("verify", path, with_ids, "--state", state))
 
 
 @pytest.mark.parametrize("form", ["lines", "gz", "v2 page", "v2 pages", "v1 page"])

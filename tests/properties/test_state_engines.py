@@ -57,7 +57,7 @@ def take(store: Store, step: Step) -> Store:
     return store
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(journeys(), RULES)
 def test_every_route_gives_the_same_views(journey: tuple[list[Message], list[Step]], rules: Rules) -> None:
     log, steps = journey

@@ -36,7 +36,7 @@ def renumbered(log: list[Message]) -> list[Message]:
     return [tuple(event._replace(msg_id=f"late-{event.msg_id}") for event in one) for one in log]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(logs(), logs(), RULES, st.integers(0, 40), st.booleans())
 def test_expiry_moves_nothing_and_closes_its_weeks(
     log: list[Message], more: list[Message], rules: Rules, ttl_days: int, sealed: bool

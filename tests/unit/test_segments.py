@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from state.duck import connect
 from state.errors import StateError
 from state.event import Event, event_key, key_of, service_of
 from state.expiry import expire
@@ -73,7 +74,7 @@ def test_the_files_hold_every_column_of_every_event(store: Store) -> None:
     feed(store, [(event,), (nobody,), one(1, START + 3 * WEEK)])
     seal(store)
     [file] = names(store)
-    with duckdb.connect(config={"TimeZone": "UTC"}) as duck:
+    with connect(store.directory) as duck:
         columns = duck.execute("DESCRIBE FROM read_parquet(?)", [str(store.directory / file)]).fetchall()
         assert {name: kind for name, kind, *_ in columns} == COLUMNS
         found = duck.execute(
@@ -90,13 +91,19 @@ def test_the_fifth_file_of_a_week_is_a_merge(store: Store) -> None:
         assert seal(store) == 1
         assert len(names(store)) == (number if number < MERGE_AT else number - MERGE_AT + 1)
         assert orphans(store) == set()
-        assert views(store) == expected([one(0, START + 5 * WEEK), *(one(n, START + n) for n in range(1, number + 1))], Rules())
+        assert views(store) == expected(
+            [one(0, START + 5 * WEEK), *(one(n, START + n) for n in range(1, number + 1))], Rules()
+        )
     assert feed(store, [one(3, START + 3)]) == ["duplicate"]
     assert differences(store) == []
 
 
 def test_a_late_message_is_looked_up_in_the_sealed_week(store: Store) -> None:
-    log = [message(1, START, POST, {"ada": "actor", "bob": "affected"}), message(2, START, POST, {}), one(3, START + 3 * WEEK)]
+    log = [
+        message(1, START, POST, {"ada": "actor", "bob": "affected"}),
+        message(2, START, POST, {}),
+        one(3, START + 3 * WEEK),
+    ]
     feed(store, log)
     seal(store)
     assert feed(store, log) == ["duplicate"] * 3
@@ -229,11 +236,15 @@ def test_a_log_file_that_is_gone_for_good_is_one_line(store: Store) -> None:
     assert "\n" not in str(error.value)
 
 
-@given(st.lists(st.tuples(st.text(max_size=8), st.none() | st.text(min_size=1, max_size=8), st.integers(0, 2**52)), max_size=20))
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=8), st.none() | st.text(min_size=1, max_size=8), st.integers(0, 2**52)), max_size=20
+    )
+)
 def test_duckdb_and_python_agree_on_keys_and_weeks(rows: list[tuple[str, str | None, int]]) -> None:
     rows = [(m.replace("\0", ""), u and u.replace("\0", ""), at) for m, u, at in rows]
     events = [Event(m, at, None, POST, u, "actor", "pagure") for m, u, at in rows]
-    with duckdb.connect(config={"TimeZone": "UTC"}) as duck:
+    with connect(Path()) as duck:
         load_log_rows(duck, "log", [events])
         found = duck.execute(f"SELECT {KEY_SQL}, {MESSAGE_KEY_SQL}, {WEEK_SQL} FROM log").fetchall()
     assert sorted(found) == sorted((event_key(m, u), key_of(m), week_of(at)) for m, u, at in rows)
