@@ -96,3 +96,11 @@ def dead_letter(delivery: Delivery, poison: Poison, now: int, source: str) -> De
         headers=_as_json(delivery.headers),
         body=delivery.body,
     )
+
+
+def _as_json(headers: object) -> str:
+    """The headers as JSON, whatever a source made of them."""
+    try:
+        return json.dumps(headers, default=repr)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps({"unreadable": ascii(headers)[:100_000]})
