@@ -23,6 +23,9 @@ from state.weeks import event_time, iso
 
 _FORMATS = ("table", "json", "csv")
 
+#: Where one figure is wrong many may be: so many say where to look.
+_DIFFERENCES_SHOWN = 100
+
 #: Where fedora-messaging looks by itself.
 _SYSTEM_CONFIG = Path("/etc/fedora-messaging/config.toml")
 
@@ -281,8 +284,10 @@ def verify(files: tuple[Path, ...], config: Path | None, state: Path | None) -> 
 
     with _store(config, state) as store:
         differences = run(store, files, _clock())
-    for difference in differences:
-        click.echo(str(difference))
+    for difference in differences[:_DIFFERENCES_SHOWN]:
+        print(difference)
+    if len(differences) > _DIFFERENCES_SHOWN:
+        print(f"and {len(differences) - _DIFFERENCES_SHOWN:,} more")
     click.echo(f"{len(differences)} differences" if differences else "no difference", err=True)
     raise SystemExit(1 if differences else 0)
 

@@ -6,8 +6,18 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks.support.measure import Ran, anew, homecoming, interleaved, last_line, scratch, script, show, size_mb
-from benchmarks.support.measure import spread
+from benchmarks.support.measure import (
+    Ran,
+    anew,
+    homecoming,
+    interleaved,
+    last_line,
+    scratch,
+    script,
+    show,
+    size_mb,
+    spread,
+)
 from benchmarks.support.tables import table_of
 
 #: Users and weeks of the five million events.

@@ -12,8 +12,17 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.support.measure import ENVIRONMENT, HOMECOMING, REPOSITORY, homecoming, interleaved, scratch, script
-from benchmarks.support.measure import show, spread
+from benchmarks.support.measure import (
+    ENVIRONMENT,
+    HOMECOMING,
+    REPOSITORY,
+    homecoming,
+    interleaved,
+    scratch,
+    script,
+    show,
+    spread,
+)
 from benchmarks.support.tables import Table, table_of
 from metrics.formats import retention_json
 from state.reading import retention

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Rows a chunk: the writing step then takes about two seconds, and live batches come between.
 CHUNK_ROWS = 500_000
 
+#: SQL: the second of a table's event time.
+_SECOND = "epoch_us({}.sent_at) // 1000000"
+
 
 class Imported(NamedTuple):
     """What an import did."""
@@ -119,11 +122,11 @@ def _import_chunk(
             ).fetchall()[0]
             duck.execute("DELETE FROM fresh WHERE week <= ?", [expired_through])
         watermark = max(newest, get_meta(conn, "watermark", newest))
-        _drop_known(store, duck, first, last, watermark)
+        anything_known = _drop_known(store, duck, first, last, watermark)
         rows, events, newest_here = duck.execute(
             "SELECT count(*), count(username), epoch_us(max(sent_at)) FROM fresh"
         ).fetchall()[0]
-        messages = rows if own_ids else _new_messages(duck)
+        messages = rows if own_ids and not anything_known else _new_messages(duck)
         if rows:
             raise_watermark(conn, newest_here)
             _write_log(store, duck, watermark)
@@ -168,8 +171,12 @@ def _read_chunk(duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> boo
     return False
 
 
-def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, last: int, watermark: int) -> None:
-    """Delete from `fresh` what the log has already; that is the table `known`."""
+def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, last: int, watermark: int) -> bool:
+    """Delete from `fresh` what the log has already; whether it has anything of these weeks, the table `known`.
+
+    A row is known by id and user. Where one side has no id of its own (an archive of a notebook), it is known by
+    the second, the topic and the user; where both have none, by the very time.
+    """
     columns = "msg_id, sent_at, topic, coalesce(username, '') AS username"
     # Rows that go to the hot end must not clash with any row there, of whichever week.
     within = f"week BETWEEN {first} AND {last}" if sealable(last, watermark) else "TRUE"
@@ -179,13 +186,18 @@ def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, las
         parts.append(f"SELECT {columns} FROM {parquet_sql(store.directory, sealed)}")
     duck.execute(
         f"""CREATE OR REPLACE TABLE known AS
-        SELECT msg_id, epoch_us(sent_at) // 1000000 AS second, topic, username FROM ({" UNION ALL ".join(parts)});
+        SELECT msg_id, sent_at, topic, username, NOT starts_with(msg_id, 'derived-') AS had_id
+        FROM ({" UNION ALL ".join(parts)});
         DELETE FROM fresh USING known
         WHERE fresh.msg_id = known.msg_id AND coalesce(fresh.username, '') = known.username;
         DELETE FROM fresh USING known
-        WHERE NOT has_id AND epoch_us(sent_at) // 1000000 = second AND fresh.topic = known.topic
-            AND coalesce(fresh.username, '') = known.username AND NOT starts_with(known.msg_id, 'derived-')"""
+        WHERE has_id <> had_id AND {_SECOND.format("fresh")} = {_SECOND.format("known")}
+            AND fresh.topic = known.topic AND coalesce(fresh.username, '') = known.username;
+        DELETE FROM fresh USING known
+        WHERE NOT has_id AND NOT had_id AND fresh.sent_at = known.sent_at
+            AND fresh.topic = known.topic AND coalesce(fresh.username, '') = known.username"""
     )
+    return bool(duck.execute("SELECT EXISTS (FROM known)").fetchall()[0][0])
 
 
 def _new_messages(duck: "duckdb.DuckDBPyConnection") -> int:

@@ -27,7 +27,7 @@ def messages(kind: str, count: int, users: int, start: int = START) -> Iterator[
 
     A "noggin" message creates an account; the same arguments give the same messages.
     """
-    random = Random(kind)
+    random = Random(f"{kind} from {start}")
     for number in range(count):
         text = _REPORT if kind == "pagure" else ""
         user = f"u{number % users:07d}"

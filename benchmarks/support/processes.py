@@ -41,8 +41,9 @@ def memory(pid: int) -> Memory:
     kilobytes = {
         name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "kB" in rest
     }
-    mapped = (Path("/proc") / str(pid) / "maps").read_text(encoding="utf-8")
-    loaded = [name for name in _HEAVY if f"/{name}" in mapped]
+    mapped = (Path("/proc") / str(pid) / "maps").read_text(encoding="utf-8").splitlines()
+    libraries = {line.rpartition("site-packages/")[2] for line in mapped if ".so" in line}
+    loaded = [name for name in _HEAVY if any(library.lstrip("_").startswith(name) for library in libraries)]
     return Memory(kilobytes["VmRSS"] / 1024, kilobytes["VmHWM"] / 1024, ", ".join(loaded))
 
 

@@ -64,8 +64,8 @@ def read(directory: Path) -> None:
             if "has not come to its end" not in str(error):
                 raise
         else:
-            if found:
-                raise AssertionError(found)  # noqa: TRY301 - every snapshot must be whole
+            if found:  # every snapshot must be whole
+                raise AssertionError(found)
         finally:
             store.close()
 

@@ -40,7 +40,7 @@ class Doom:
         connect, rename, unlink, fsync = sqlite3.connect, Path.rename, Path.unlink, os.fsync
 
         def connect_traced(*args: Any, **options: Any) -> sqlite3.Connection:
-            conn = connect(*args, **options)
+            conn: sqlite3.Connection = connect(*args, **options)
             conn.set_trace_callback(self.statement)
             return conn
 

@@ -41,7 +41,8 @@ _at = st.builds(
     st.integers(0, 6),
     st.sampled_from((0, 1, 43_200 * SECOND, DAY - 1)) | st.integers(0, DAY - 1),
 )
-_named = st.dictionaries(st.sampled_from(USERS), st.sampled_from(("actor", "affected")), max_size=3)
+_roles: st.SearchStrategy[Role] = st.sampled_from(("actor", "affected"))
+_named = st.dictionaries(st.sampled_from(USERS), _roles, max_size=3)
 
 
 def message(number: int, at: int, topic: str, named: dict[str, Role]) -> Message:

@@ -36,7 +36,7 @@ def history(seed: int, rows: int, weeks: int, users: Sequence[str] = USERS) -> l
 LOG = history(1, 20, 2)
 
 #: Messages of the first week, one for each file that it gets.
-PIECES = [one for one in history(2, 12, 1)][:4]
+PIECES = history(2, 12, 1)[:4]
 
 
 def opened(directory: Path) -> Store:

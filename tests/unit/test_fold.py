@@ -47,7 +47,7 @@ def test_a_creation_that_arrives_after_the_activity_brings_the_activity_in() -> 
 
 def test_an_earlier_creation_retracts_the_later_cohort() -> None:
     state, [first, second] = fold(event(CREATE, START + WEEK), event(CREATE, START))
-    assert {fact: users for fact, users in second.items() if users < 0} == {fact: -1 for fact in first}
+    assert {fact: users for fact, users in second.items() if users < 0} == dict.fromkeys(first, -1)
     assert state.registered_at == START
     assert (COHORT, 1, "all") in facts(state, RULES)
 

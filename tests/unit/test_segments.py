@@ -68,8 +68,9 @@ def test_sealing_moves_the_week_out_of_sqlite(store: Store) -> None:
 
 
 def test_the_files_hold_every_column_of_every_event(store: Store) -> None:
-    event = Event("m", START + 123_456, START + 9, POST, "dö'rte", "actor", service_of(POST), "p", "n", "o", -5, "lines",
-                  "hash", is_bot=True)  # fmt: skip
+    event = Event(
+        "m", START + 123_456, START + 9, POST, "dö'rte", "actor", "pagure", "p", "n", "o", -5, "lines", "hash", is_bot=True
+    )  # fmt: skip
     nobody = Event("n", START, None, POST, None, "actor", service_of(POST))
     feed(store, [(event,), (nobody,), one(1, START + 3 * WEEK)])
     seal(store)
@@ -78,7 +79,8 @@ def test_the_files_hold_every_column_of_every_event(store: Store) -> None:
         columns = duck.execute("DESCRIBE FROM read_parquet(?)", [str(store.directory / file)]).fetchall()
         assert {name: kind for name, kind, *_ in columns} == COLUMNS
         found = duck.execute(
-            "SELECT * REPLACE (epoch_us(sent_at) AS sent_at, epoch_us(received_at) AS received_at) FROM read_parquet(?)",
+            "SELECT * REPLACE (epoch_us(sent_at) AS sent_at, epoch_us(received_at) AS received_at) "
+            "FROM read_parquet(?)",
             [str(store.directory / file)],
         ).fetchall()
     assert sorted(Event(*row) for row in found) == sorted([event, nobody])

@@ -259,8 +259,11 @@ def test_processes_that_create_one_state_at_once_agree(tmp_path: Path) -> None:
 
 
 def test_an_error_in_a_step_undoes_the_step(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError), store.writing() as conn:
+    def half(conn: sqlite3.Connection) -> None:
         conn.execute("INSERT INTO meta VALUES ('half', 1)")
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), store.writing() as conn:
+        half(conn)
     assert store.conn.execute("SELECT count(*) FROM meta WHERE key = 'half'").fetchone() == (0,)
     feed(store, LOG)

@@ -26,7 +26,7 @@ instants = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2199,
     lambda moment: moment.replace(tzinfo=UTC)
 )
 EDGES = [
-    datetime(*moment, tzinfo=UTC)
+    datetime(*moment).replace(tzinfo=UTC)  # noqa: DTZ001
     for moment in (
         (1969, 12, 28, 23, 59, 59),
         (1969, 12, 29),
