@@ -3,10 +3,11 @@
 import argparse
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from urllib.request import urlopen
 
@@ -43,15 +44,13 @@ def main() -> None:
         homecoming("backfill", archive, "--state", state)
         command = partial(homecoming, "retention", "--state", state, "--format", "json")
         table = table_of(command().output)  # once beforehand: what is compiled and cached then is so every day
-        found = interleaved(
-            options.rounds,
-            {
-                "one": partial(out_of_the_store, state, ("all",), table),
-                "four": partial(out_of_the_store, state, POPULATIONS, table),
-                "command": lambda: command().seconds,
-                "query": lambda: script("tables.py", "duckdb", archive, recomputed).seconds,
-            },
-        )
+        readers: dict[str, Callable[[], float]] = {
+            "one": partial(out_of_the_store, state, ("all",), table),
+            "four": partial(out_of_the_store, state, POPULATIONS, table),
+            "command": lambda: command().seconds,
+            "query": lambda: script("tables.py", "duckdb", archive, recomputed).seconds,
+        }
+        found = interleaved(options.rounds, readers)
         assert table == json.loads(recomputed.read_text(encoding="utf-8")), "the two tables differ"
         with served(state) as url:
             found |= interleaved(
@@ -59,7 +58,7 @@ def main() -> None:
             )
         first_ms = {name: found[name].pop(0) * 1000 for name in ("metrics", "page")}
         milliseconds = {name: [1000 * seconds for seconds in figures] for name, figures in found.items()}
-        query = sorted(found["query"])[options.rounds // 2]
+        query_ms = median(milliseconds["query"])
         names = {
             "one": ("the whole table out of the store", "50 ms"),
             "four": ("the tables of all four populations", ""),
@@ -73,12 +72,7 @@ def main() -> None:
             f"{sum(map(len, table.values())):,} cells that agree",
             ("", "milliseconds", "of the query", "bar"),
             [
-                (
-                    label,
-                    spread(milliseconds[name]),
-                    f"1/{1000 * query / sorted(milliseconds[name])[len(milliseconds[name]) // 2]:,.1f}",
-                    bar,
-                )
+                (label, spread(milliseconds[name]), f"1/{query_ms / median(milliseconds[name]):,.1f}", bar)
                 for name, (label, bar) in names.items()
             ],
         )
