@@ -23,7 +23,7 @@ from benchmarks.support.measure import ENVIRONMENT, HOMECOMING, REPOSITORY, home
 from benchmarks.support.messages import START, published
 from benchmarks.support.node import node, queue
 from benchmarks.support.processes import CONSUME, memory, wait_until
-from consumer.sim_model import SimMessage
+from consumer.simulation.model import SimMessage
 from consumer.simulator import Scenario, simulate, write
 from state.rules import POPULATIONS
 from state.weeks import WEEK

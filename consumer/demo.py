@@ -16,7 +16,7 @@ from consumer.pipeline import Pipeline
 from consumer.schemas import SCHEMAS
 from consumer.service import http_side, registry_of
 from consumer.settings import Settings
-from consumer.sim_model import SimMessage
+from consumer.simulation.model import SimMessage
 from metrics.hotpath import HotPath
 from metrics.readiness import consuming
 from state.coverage import listen, listen_until

@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from consumer.sim_community import Community
-from consumer.sim_kinds import KINDS, message_id, wire
-from consumer.sim_model import Account, Label, Scenario, SimMessage, Surge
+from consumer.simulation.community import Community
+from consumer.simulation.kinds import KINDS, message_id, wire
+from consumer.simulation.model import Account, Label, Scenario, SimMessage, Surge
 from state.duck import connect, literal
 from state.log import load_rows
 from state.weeks import iso

@@ -28,9 +28,10 @@ _T = TypeVar("_T")
 
 
 class Ran(NamedTuple):
-    """What a program took: wall time with its start, and peak memory."""
+    """What a program took, its start included: wall time, CPU time of all its threads, peak memory."""
 
     seconds: float
+    cpu_s: float
     peak_mb: float
     output: str
 
@@ -53,7 +54,7 @@ def run(*command: str | Path) -> Ran:
         if process.returncode:
             errors.seek(0)
             sys.exit(f"{' '.join(arguments)}: exit code {process.returncode}\n{output}{errors.read()}")
-    return Ran(seconds, usage.ru_maxrss / 1024, output)
+    return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
 
 
 def homecoming(*arguments: str | Path) -> Ran:

@@ -6,7 +6,7 @@ from random import Random
 
 import pika
 
-from consumer.sim_model import SimMessage
+from consumer.simulation.model import SimMessage
 from consumer.simulator import wire
 from state.weeks import SECOND, week_named, week_start
 

@@ -69,7 +69,8 @@ def test_sealing_moves_the_week_out_of_sqlite(store: Store) -> None:
 
 def test_the_files_hold_every_column_of_every_event(store: Store) -> None:
     event = Event(
-        "m", START + 123_456, START + 9, POST, "dö'rte", "actor", "pagure", "p", "n", "o", -5, "lines", "hash", is_bot=True
+        "m", START + 123_456, START + 9, POST, "dö's", "actor", "pagure",
+        "p", "n", "o", -5, "lines", "hash", is_bot=True
     )  # fmt: skip
     nobody = Event("n", START, None, POST, None, "actor", service_of(POST))
     feed(store, [(event,), (nobody,), one(1, START + 3 * WEEK)])

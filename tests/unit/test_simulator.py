@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.decode import decode_record
-from consumer.sim_kinds import KINDS
-from consumer.sim_styles import STYLES
+from consumer.simulation.kinds import KINDS
+from consumer.simulation.styles import STYLES
 from consumer.simulator import Row, Scenario, Simulation, live, rows, simulate, wire, write
 from state.errors import HomecomingError
 from state.weeks import SECOND, WEEK, event_time, week_of, week_start

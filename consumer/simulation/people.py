@@ -7,8 +7,8 @@ from itertools import accumulate
 from math import cos, log, pi
 from random import Random
 
-from consumer.sim_content import DETAIL_BITS
-from consumer.sim_model import Account, Label, SimMessage
+from consumer.simulation.content import DETAIL_BITS
+from consumer.simulation.model import Account, Label, SimMessage
 from state.weeks import SECOND
 
 _HOUR = 3600 * SECOND

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from consumer.sim_model import SimMessage
+from consumer.simulation.model import SimMessage
 from state.weeks import to_datetime
 
 T = TypeVar("T")

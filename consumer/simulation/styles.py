@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from consumer import sim_people as people
-from consumer.sim_model import Account, SimMessage, Surge
-from consumer.sim_people import Names, Person
+from consumer.simulation import people
+from consumer.simulation.model import Account, SimMessage, Surge
+from consumer.simulation.people import Names, Person
 from state.errors import HomecomingError
 from state.weeks import SECOND
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from consumer import sim_bodies as bodies
-from consumer import sim_content as about
-from consumer.sim_bodies import Body
-from consumer.sim_model import SimMessage
+from consumer.simulation import bodies
+from consumer.simulation import content as about
+from consumer.simulation.bodies import Body
+from consumer.simulation.model import SimMessage
 from state.weeks import to_datetime
 
 #: `fedora_messaging.message.INFO`, which every message here carries.

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from heapq import merge
 from random import Random
 
-from consumer import sim_people as people
-from consumer.sim_model import Account, Scenario, SimMessage, Surge
-from consumer.sim_people import Names, Person
-from consumer.sim_styles import style_named
+from consumer.simulation import people
+from consumer.simulation.model import Account, Scenario, SimMessage, Surge
+from consumer.simulation.people import Names, Person
+from consumer.simulation.styles import style_named
 from state.weeks import DAY, SECOND, WEEK, week_end, week_start
 
 #: Known bots: name -> (kind, messages a week).

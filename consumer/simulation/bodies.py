@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from consumer import sim_content as about
-from consumer.sim_model import SimMessage
+from consumer.simulation import content as about
+from consumer.simulation.model import SimMessage
 from state.weeks import SECOND, to_datetime
 
 Body = dict[str, Any]
