@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,8 +18,8 @@ def connect(directory: Path, memory_limit: str = MEMORY_LIMIT) -> "duckdb.DuckDB
     """An in-memory DuckDB that reads times as UTC, spills under the state directory and installs nothing."""
     import duckdb  # noqa: PLC0415 - see the module's docstring
 
-    # Of its own: two processes that spill into one folder overwrite each other's files.
-    spill = directory / "tmp" / f"spill-{uuid4().hex}"
+    # One folder for all: the files' names hold the process, and the next start removes what a killed one left.
+    spill = directory / "tmp" / "duckdb"
     return duckdb.connect(
         config={
             "memory_limit": memory_limit,

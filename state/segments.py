@@ -77,8 +77,11 @@ def seal(store: Store) -> int:
     for week in _weeks_due(store):
         with store.writing() as conn, connect(store.directory) as duck:
             old = files(conn, EVENTS, [week], folded=FOLDED)
-            merge = len(old) + 1 >= MERGE_AT
             load_hot(duck, conn, "week = ?", (week,))
+            (is_hot,) = duck.execute("SELECT EXISTS (FROM hot)").fetchall()[0]
+            merge = len(old) + is_hot >= MERGE_AT
+            if not is_hot and not merge:
+                continue  # another process was here first
             rows = f"SELECT {NAMES} FROM hot"
             if merge:
                 rows += f" UNION ALL SELECT {NAMES} FROM {parquet_sql(store.directory, old)}"
@@ -171,11 +174,16 @@ def _numbered_files(directory: Path, kind: str) -> dict[int, list[str]]:
 
 
 def _weeks_due(store: Store) -> list[int]:
+    """Weeks that are over and have hot rows, or as many files as are merged."""
     watermark = get_meta(store.conn, "watermark")
     if watermark is None:
         return []
-    hot = {week for (week,) in store.conn.execute("SELECT DISTINCT week FROM event")}
-    return sorted(week for week in hot if sealable(week, watermark))
+    found = store.conn.execute(
+        """SELECT week FROM event UNION SELECT week FROM segment
+        WHERE kind = ? AND folded = ? GROUP BY week HAVING count(*) >= ? ORDER BY week""",
+        (EVENTS, FOLDED, MERGE_AT),
+    )
+    return [week for (week,) in found if sealable(week, watermark)]
 
 
 def next_name(conn: sqlite3.Connection, kind: str, week: int) -> str:

@@ -5,7 +5,7 @@ import importlib
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,13 +91,16 @@ def open_store(directory: Path, rules: Rules | None = None, *, rebuilding: bool 
         raise StateError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or newer is needed")
     _make_directory(directory)
     path = directory / DATABASE
-    with as_ours(directory / DATABASE):
-        store = Store(directory, _connect(path), rules or Rules())
+    with as_ours(path), ExitStack() as refused:
+        conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        refused.callback(conn.close)
+        store = Store(directory, _prepared(conn, path), rules or Rules())
         if not rebuilding:
-            _refuse_lost(directory, store.conn)
+            _refuse_lost(directory, conn)
         _migrate(store)
         if rules is None or not rebuilding:
             _check_rules(store, given=rules is not None)
+        refused.pop_all()
     return store
 
 
@@ -106,15 +109,17 @@ def read_store(directory: Path) -> sqlite3.Connection:
     path = directory / DATABASE
     if not path.exists():
         open_store(directory).close()
-    with as_ours(directory / DATABASE):
+    with as_ours(path), ExitStack() as refused:
         conn = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
+        refused.callback(conn.close)
         conn.execute(f"PRAGMA busy_timeout = {READER_TIMEOUT_MS}")
         if _version(conn) < SCHEMA_VERSION:
             open_store(directory).close()  # an older state, or one that another process is just creating
         _refuse_newer(conn, path)
         _refuse_lost(directory, conn)
+        refused.pop_all()
     return conn
 
 
@@ -167,8 +172,7 @@ def raise_watermark(conn: sqlite3.Connection, at: int) -> None:
         set_meta(conn, "watermark", at)
 
 
-def _connect(path: Path) -> "Database":
-    conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def _prepared(conn: sqlite3.Connection, path: Path) -> "Database":
     conn.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     _refuse_newer(conn, path)
     conn.execute("PRAGMA journal_mode = WAL")
@@ -208,9 +212,11 @@ def _migrate(store: Store) -> None:
 
 
 def _check_rules(store: Store, *, given: bool) -> None:
-    if get_meta(store.conn, "rules") is None:
+    stored = get_meta(store.conn, "rules")
+    if stored is None or (given and stored != store.rules.fingerprint()):
         with store.writing() as conn:
-            conn.execute("INSERT OR IGNORE INTO meta VALUES ('rules', ?)", (store.rules.fingerprint(),))
+            if get_meta(conn, "watermark") is None:  # nothing is derived yet: whoever feeds it first decides
+                set_meta(conn, "rules", store.rules.fingerprint())
     if not given:
         store.rules = Rules.from_fingerprint(get_meta(store.conn, "rules"))
     store.check_rules()
