@@ -145,14 +145,15 @@ def serve(config: Path | None, state: Path | None, listen: str | None) -> None:
 
 
 @cli.command()
+@_option_config
 @_option_listen
 @click.option("--seed", default=1, show_default=True, help="Another seed is another community.")
 @click.option("--weeks", type=click.IntRange(1, 1000), default=26, show_default=True, help="Weeks of history.")
-def demo(listen: str | None, seed: int, weeks: int) -> None:
+def demo(config: Path | None, listen: str | None, seed: int, weeks: int) -> None:
     """A simulated community, live: no broker, no network."""
     from consumer.demo import demo as run
 
-    settings = load_settings(None)
+    settings = load_settings(config)
     run(settings, *_listen(settings, listen), seed=seed, weeks=weeks, clock=_clock)
 
 
@@ -346,15 +347,17 @@ def check_config(config: Path | None) -> None:
 
 
 @cli.command()
+@_option_config
 @click.option("--seed", type=int, required=True, help="The same seed gives the same community.")
 @click.option("--weeks", type=click.IntRange(1, 1000), required=True, help="Weeks of history.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A directory, made where absent.")
 @click.option("--end", default="2024-06-03", show_default=True, help="Where history ends (ISO 8601).")
 @click.option("--messages", is_flag=True, help="messages.jsonl too: each message as the bus carries it.")
-def simulate(seed: int, weeks: int, output: Path, end: str, messages: bool) -> None:
+def simulate(config: Path | None, seed: int, weeks: int, output: Path, end: str, messages: bool) -> None:
     """A simulated community: its events and the ground truth about its accounts."""
     from consumer import simulator
 
+    load_settings(config)  # every verb takes --config and says what is wrong with it
     scenario = simulator.Scenario(seed=seed, weeks=weeks, end=_moment(end, "--end"))
     simulator.write(simulator.simulate(scenario), output, messages=messages)
 

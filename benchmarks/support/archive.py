@@ -36,15 +36,18 @@ def write(path: Path, events: int, users: int, weeks: int) -> None:
             SELECT number, format('u{{:07d}}', number) AS username, (random() * {end_s - 1})::BIGINT AS created
             FROM range({users}) AS t(number)"""
         )
-        # Active again after a month in the mean; what would lie behind the end falls into the time before it.
+        # Active again after a month in the mean, and now and then at any time, so that no cell of the table is empty;
+        # what would lie behind the end falls into the time before it.
         duck.execute(
             f"""CREATE TABLE happened AS
             SELECT created AS offset_s, username, 'org.fedoraproject.prod.fas.user.create' AS topic FROM person
             UNION ALL
-            SELECT created + 1 + (-ln(1 - drawn.delay) * {30 * 86_400})::BIGINT % ({end_s} - created), username,
-                [{topics}][1 + drawn.topic]
+            SELECT created + 1 + CASE WHEN drawn.stays THEN drawn.delay * ({end_s - 1} - created)
+                    ELSE -ln(1 - drawn.delay) * {30 * 86_400} END::BIGINT % ({end_s} - created),
+                username, [{topics}][1 + drawn.topic]
             FROM (
-                SELECT ({users} * pow(random(), 1.5))::BIGINT % {users} AS number, random() AS delay,
+                SELECT ({users} * pow(random(), 1.5))::BIGINT % {users} AS number,
+                    random() AS delay, random() < 0.1 AS stays,
                     (random() * 6)::BIGINT % 6 AS topic
                 FROM range({events - users})
             ) AS drawn JOIN person USING (number)"""
