@@ -1,10 +1,10 @@
 """A delivery to a message to events, or the reason why not."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec
 
 from fedora_messaging.message import Message
 
@@ -24,35 +24,53 @@ _EARLIEST = event_time(datetime(1990, 1, 1, tzinfo=UTC))
 #: How far the publisher's clock may be ahead of ours, in microseconds.
 _CLOCK_SKEW = 600 * SECOND
 
+_P = ParamSpec("_P")
+
 #: AMQP's own limit on topics and message ids.
 _MAX_LENGTH = 255
 
 
+def _poisonous(decoding: Callable[_P, Decoded]) -> Callable[_P, Decoded]:
+    """Whatever else is raised within is Poison too: one message must never stop the others."""
+
+    @wraps(decoding)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> Decoded:
+        try:
+            return decoding(*args, **kwargs)
+        except Poison:
+            raise
+        except Exception as error:
+            raise Poison("unexpected", f"{type(error).__name__}: {error}") from error
+
+    return guarded
+
+
+@_poisonous
 def decode(delivery: Delivery, now: int, schemas: Schemas = SCHEMAS) -> Decoded:
     """The events of one live message, validated against its schema.
 
     now: processing time, microseconds since 1970 UTC. Raises nothing but Poison.
     """
-    with _poisonous():
-        topic, headers = _topic(delivery.topic), _headers(delivery.headers)
-        msg_id = _msg_id(delivery.msg_id)
-        at = _event_time(headers.get("sent-at"), now)
-        body = _json(delivery.body, delivery.content_encoding)
-        message = _built(schemas, topic, headers, body, msg_id, validate=True)
-        return _decoded(message, topic, msg_id, at, now)
+    topic, headers = _topic(delivery.topic), _headers(delivery.headers)
+    msg_id = _msg_id(delivery.msg_id)
+    at = _event_time(headers.get("sent-at"), now)
+    body = _json(delivery.body, delivery.content_encoding)
+    message = _built(schemas, topic, headers, body, msg_id, validate=True)
+    return _decoded(message, topic, msg_id, at, now)
 
 
+@_poisonous
 def decode_message(message: Message, now: int) -> Decoded:
     """The events of one message that fedora_messaging has validated already. Raises nothing but Poison."""
-    with _poisonous():
-        topic, headers = _topic(message.topic), _headers(headers_of(message))
-        msg_id = _msg_id(message.id)
-        at = _event_time(headers.get("sent-at"), now)
-        if type(message) is Message and headers.get(SCHEMA_HEADER) not in (None, "base.message"):
-            SCHEMAS.count_fallback(topic)
-        return _decoded(message, topic, msg_id, at, now)
+    topic, headers = _topic(message.topic), _headers(headers_of(message))
+    msg_id = _msg_id(message.id)
+    at = _event_time(headers.get("sent-at"), now)
+    if type(message) is Message and headers.get(SCHEMA_HEADER) not in (None, "base.message"):
+        SCHEMAS.count_fallback(topic)
+    return _decoded(message, topic, msg_id, at, now)
 
 
+@_poisonous
 def decode_record(record: Mapping[str, Any], now: int, *, validate: bool = True, schemas: Schemas = SCHEMAS) -> Decoded:
     """The events of one message from an archive; their `received_at` is None.
 
@@ -60,27 +78,15 @@ def decode_record(record: Mapping[str, Any], now: int, *, validate: bool = True,
     `body`), or the older form of datagrepper and fedmsg (`msg_id`, `topic`, `timestamp`, `msg`). Without an
     id the message gets one from its event time, topic and users. Raises nothing but Poison.
     """
-    with _poisonous():
-        if not isinstance(record, Mapping):
-            raise Poison("json", f"a record must be an object, not {type(record).__name__}")
-        topic, headers = _topic(record.get("topic")), _headers(record.get("headers"))
-        body = record["body"] if "body" in record else record.get("msg")
-        given = record.get("id") or record.get("msg_id")
-        msg_id = None if given is None else _msg_id(given)
-        at = _event_time(headers.get("sent-at") or record.get("timestamp"), now)
-        message = _built(schemas, topic, headers, body, msg_id, validate=validate)
-        return _decoded(message, topic, msg_id, at, None)
-
-
-@contextmanager
-def _poisonous() -> Iterator[None]:
-    """Whatever else is raised within is Poison too: one message must never stop the others."""
-    try:
-        yield
-    except Poison:
-        raise
-    except Exception as error:
-        raise Poison("unexpected", f"{type(error).__name__}: {error}") from error
+    if not isinstance(record, Mapping):
+        raise Poison("json", f"a record must be an object, not {type(record).__name__}")
+    topic, headers = _topic(record.get("topic")), _headers(record.get("headers"))
+    body = record["body"] if "body" in record else record.get("msg")
+    given = record.get("id") or record.get("msg_id")
+    msg_id = None if given is None else _msg_id(given)
+    at = _event_time(headers.get("sent-at") or record.get("timestamp"), now)
+    message = _built(schemas, topic, headers, body, msg_id, validate=validate)
+    return _decoded(message, topic, msg_id, at, None)
 
 
 def _decoded(message: Message, topic: str, msg_id: str | None, at: int, received_at: int | None) -> Decoded:
@@ -116,6 +122,11 @@ def _built(
 
 
 def _topic(topic: Any) -> str:
+    return _known_topic(topic) if isinstance(topic, str) else _short_text(topic, "topic")
+
+
+@lru_cache(maxsize=4_096)
+def _known_topic(topic: str) -> str:
     return _short_text(topic, "topic")
 
 
@@ -152,13 +163,10 @@ def _json(body: bytes, content_encoding: str | None) -> Any:
 
 def _event_time(sent_at: Any, now: int) -> int:
     """Event time of an ISO 8601 text (UTC where it names no zone) or of seconds since 1970."""
-    at = None
-    with suppress(ValueError, OverflowError):
-        if isinstance(sent_at, str):
-            moment = datetime.fromisoformat(sent_at)
-            at = event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-        elif isinstance(sent_at, (int, float)) and not isinstance(sent_at, bool):
-            at = round(sent_at * SECOND)  # raises for what is not finite
+    try:
+        at = _parsed(sent_at)
+    except (ValueError, OverflowError, TypeError):  # TypeError: no key of the cache, so neither text nor number
+        at = None
     if at is None:
         raise Poison("sent_at", f"not an ISO 8601 time: {sent_at!r:.60}")
     if at < _EARLIEST:
@@ -166,6 +174,17 @@ def _event_time(sent_at: Any, now: int) -> int:
     if at > now + _CLOCK_SKEW:
         raise Poison("sent_at", f"more than 10 minutes ahead of our clock: {sent_at!r:.60}")
     return at
+
+
+@lru_cache(maxsize=1_024, typed=True)  # True is 1 to a cache
+def _parsed(sent_at: Any) -> int | None:
+    """The event time, which many messages of a second share."""
+    if isinstance(sent_at, str):
+        moment = datetime.fromisoformat(sent_at)
+        return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if isinstance(sent_at, (int, float)) and not isinstance(sent_at, bool):
+        return round(sent_at * SECOND)  # raises for what is not finite
+    return None
 
 
 def _is_bot(body: Any) -> bool:

@@ -6,6 +6,7 @@ None, duplicates, or the text "None". Where there is no class to ask, consumer.g
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fedora_messaging.message import Message
@@ -36,7 +37,7 @@ def people_of(message: Message, action: str) -> People:
     body = message.body
     if action == _NEWCOMER:
         # The account's owner arrives, whoever typed it in.
-        if newcomer := next(names_in(body, ("msg.user", "user")), None):
+        if newcomer := _newcomer(body):
             actors, affected = [newcomer], [*actors, *affected]
     elif action == _MEETING:
         actors = [*actors, *_speakers(body)]
@@ -73,20 +74,36 @@ def _named(message: Message) -> tuple[list[Any], list[Any]]:
 
 
 def _is_name(raw: Any) -> bool:
-    # str(None) is how a missing user is published by some; no account system here allows capitals.
-    return raw is not None and raw != "None" and (not isinstance(raw, str) or bool(raw.strip()))
+    return raw is not None and (not isinstance(raw, str) or bool(_account(raw)))
 
 
 def _clean(raw: Iterable[Any], is_wiki: bool) -> Iterable[str]:
     for name in raw:
-        if not _is_name(name):
-            continue
-        if not isinstance(name, str):
+        if isinstance(name, str):
+            # MediaWiki writes the first letter of every account large; the account itself is all small.
+            if account := _account(name):
+                yield account.lower() if is_wiki else account
+        elif name is not None:
             raise Poison("username", f"a user name is no text: {name!r:.40}")
-        if len(name) > _MAX_LENGTH or not is_clean(name):
-            raise Poison("username", f"a user name is too long or not printable: {name!r:.40}")
-        # MediaWiki writes the first letter of every account large; the account itself is all small.
-        yield name.strip().lower() if is_wiki else name.strip()
+
+
+@lru_cache(maxsize=65_536)
+def _account(name: str) -> str:
+    """The account's name, empty where there is none; Poison for what cannot be one."""
+    account = name.strip()
+    # str(None) is how a missing user is published by some; no account system here allows capitals.
+    if not account or name == "None":
+        return ""
+    if len(name) > _MAX_LENGTH or not is_clean(name):
+        raise Poison("username", f"a user name is too long or not printable: {name!r:.40}")
+    return account
+
+
+def _newcomer(body: Any) -> str | None:
+    said = body.get("msg") if isinstance(body, dict) else None
+    if isinstance(said, dict) and isinstance(user := said.get("user"), str) and user.strip():
+        return user  # as noggin has it
+    return next(names_in(body, ("msg.user", "user")), None)
 
 
 def _speakers(body: Any) -> list[str]:

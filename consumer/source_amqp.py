@@ -1,5 +1,6 @@
 """The live bus: fedora-messaging's service with group commit, from the first connection to SIGTERM."""
 
+import gc
 import logging
 from collections.abc import Callable, Generator
 from functools import partial
@@ -58,6 +59,7 @@ def run(settings: Settings, pipeline: Pipeline, *, on_ready: Callable[[], None] 
     what trying again cannot mend: configuration, certificates, credentials, permissions, a damaged state.
     """
     parameters = prepare(settings.live.batch_messages)
+    _calm_garbage_collection()
     wire.tolerate()
     PythonLoggingObserver().start()  # type: ignore[no-untyped-call]
     source = _Source(settings, pipeline, parameters, on_ready or (lambda: None))
@@ -71,6 +73,16 @@ def run(settings: Settings, pipeline: Pipeline, *, on_ready: Callable[[], None] 
         raise source.failure
     logger.error("consuming ended: %s: %s", type(source.failure).__name__, source.failure)
     return 1
+
+
+def _calm_garbage_collection() -> None:
+    """Collect seldom: a batch makes thousands of objects, and reference counts free them all.
+
+    Looking through them, and through the schemas and libraries that never go, took a fifth of decoding.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 class _Source:

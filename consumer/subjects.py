@@ -138,6 +138,8 @@ def _object(message: Message, action: str) -> str | None:
 
 def _size(body: Any) -> tuple[int | None, str | None]:
     """A signed delta and its unit."""
+    if _LINES[0] not in body and _BYTES[0] not in body:
+        return None, None
     lines, length = _at(body, _LINES), _at(body, _BYTES)
     if isinstance(lines, dict):
         delta = _difference(lines.get("additions", lines.get("insertions")), lines.get("deletions"))

@@ -46,13 +46,14 @@ def commit_batch(
 def _take_in(store: Store, conn: sqlite3.Connection, messages: Sequence[Message]) -> list[Disposition]:
     expired_through = get_meta(conn, "expired_through")
     keyed = [[(event_key(e.msg_id, e.user), e) for e in message] for message in messages]
-    known_events, known_messages = _known(store, conn, keyed)
+    message_keys = [key_of(message[0].msg_id) for message in messages]
+    known_events, known_messages = _known(store, conn, keyed, message_keys)
 
     fresh: list[tuple[int, Event]] = []
     new_messages: dict[int, int] = {}
     dispositions: list[Disposition] = []
     expired = 0
-    for message in keyed:
+    for message_key, message in zip(message_keys, keyed, strict=True):
         first = message[0][1]
         if expired_through is not None and week_of(first.at) <= expired_through:
             dispositions.append("expired")
@@ -61,7 +62,6 @@ def _take_in(store: Store, conn: sqlite3.Connection, messages: Sequence[Message]
         added = [(key, event) for key, event in message if key not in known_events]
         known_events.update(key for key, _ in added)
         fresh.extend(added)
-        message_key = key_of(first.msg_id)
         if message_key not in known_messages:
             known_messages.add(message_key)
             new_messages[message_key] = week_of(first.at)
@@ -83,11 +83,13 @@ def _row(key: int, event: Event) -> tuple[object, ...]:
 
 
 def _known(
-    store: Store, conn: sqlite3.Connection, keyed: Sequence[Sequence[tuple[int, Event]]]
+    store: Store,
+    conn: sqlite3.Connection,
+    keyed: Sequence[Sequence[tuple[int, Event]]],
+    message_keys: Sequence[int],
 ) -> tuple[set[int], set[int]]:
     """Which events and which messages of the batch the log has already, hot or sealed."""
     event_keys = [key for message in keyed for key, _ in message]
-    message_keys = [key_of(message[0][1].msg_id) for message in keyed]
     events = _present(conn, "event", event_keys)
     messages = _present(conn, "message", message_keys)
 

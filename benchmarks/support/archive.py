@@ -33,7 +33,7 @@ def write(path: Path, events: int, users: int, weeks: int) -> None:
         duck.execute("SET threads = 1; SELECT setseed(0.42)")  # more threads draw in another order each time
         duck.execute(
             f"""CREATE TABLE person AS
-            SELECT number, format('u{{:07d}}', number) AS username, (random() * {end_s - 1})::BIGINT AS created
+            SELECT number, format('u{{:07d}}', number) AS username, (random() * {end_s - 2})::BIGINT AS created
             FROM range({users}) AS t(number)"""
         )
         # Active again after a month in the mean, and now and then at any time, so that no cell of the table is empty;
@@ -42,8 +42,8 @@ def write(path: Path, events: int, users: int, weeks: int) -> None:
             f"""CREATE TABLE happened AS
             SELECT created AS offset_s, username, 'org.fedoraproject.prod.fas.user.create' AS topic FROM person
             UNION ALL
-            SELECT created + 1 + CASE WHEN drawn.stays THEN drawn.delay * ({end_s - 1} - created)
-                    ELSE -ln(1 - drawn.delay) * {30 * 86_400} END::BIGINT % ({end_s} - created),
+            SELECT created + 1 + CASE WHEN drawn.stays THEN drawn.delay * ({end_s} - created)
+                    ELSE -ln(1 - drawn.delay) * {30 * 86_400} END::BIGINT % ({end_s - 1} - created),
                 username, [{topics}][1 + drawn.topic]
             FROM (
                 SELECT ({users} * pow(random(), 1.5))::BIGINT % {users} AS number,
