@@ -8,19 +8,18 @@ same gains again where the scratch file is gone.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from state.duck import connect, literal
-from state.fold import EARLY_DAYS, Facts, UserState, add, change, facts_of_all, merge
-from state.log import DAYS, EVENTS, FOLDED, PENDING, UNDER_WAY, files, parquet_sql
+from state.fold import EARLY_DAYS, Facts, add, change, merge, populations_of
+from state.log import DAYS, EVENTS, FOLDED, PENDING, UNDER_WAY, files, load_rows, parquet_sql
 from state.rules import Rules
 from state.store import Store, add_meta, get_meta, set_meta
-from state.users import add_to_totals, load_users, save_users
-from state.weeks import first_day
+from state.users import add_to_totals, insert_users, load_users, save_users, user_state
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +40,8 @@ _BITS = [[bit for bit in range(7) if mask >> bit & 1] for mask in range(128)]
 _OF_EVENTS = "username, role, topic, sent_at AS first_at, sent_at AS last_at, 1 AS events"
 _OF_DAYS = "username, role, topic, first_at, last_at, events"
 
-_GAINS = "username, first_at, last_at, registered_at, events, weeks, counts, days"
+#: A row of gains: the columns of a user, and a state once they are merged.
+_GAINS = "username, first_at, last_at, registered_at, events, weeks, early_days"
 
 
 def no_progress(_done: int, _all: int) -> None:
@@ -93,11 +93,8 @@ def fold_range(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
     done: int = work["done"]
     with connect(store.directory) as duck:
         rows = f"read_parquet({literal(str(scratch))}, file_row_number = true)"
-        result = duck.execute(
-            f"SELECT {_GAINS} FROM {rows} WHERE file_row_number >= {done} AND file_row_number < {done + users_a_step}"
-            " ORDER BY file_row_number"
-        )
-        folded = _fold(store, result)
+        within = f"file_row_number >= {done} AND file_row_number < {done + users_a_step}"
+        folded = _fold(store, duck, f"SELECT {_GAINS}, active FROM {rows} WHERE {within}")
     if folded == users_a_step:
         set_meta(conn, "folding", json.dumps({**work, "done": done + folded}))
         return True
@@ -110,7 +107,7 @@ def fold_range(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
 def fold_rows(store: Store, duck: "duckdb.DuckDBPyConnection", table: str) -> None:
     """Fold a relation of log rows, inside a writing step."""
     duck.execute(f"CREATE OR REPLACE VIEW gaining AS SELECT {_OF_EVENTS} FROM {table}")
-    _fold(store, duck.execute(_gains(store.rules, duck, "gaining")))
+    _fold(store, duck, _gains(store.rules, duck, "gaining"))
 
 
 def _gather_ahead(store: Store) -> int:
@@ -146,27 +143,53 @@ def _gathered(store: Store) -> Path | None:
     return scratch
 
 
-def _fold(store: Store, gains: "duckdb.DuckDBPyConnection") -> int:
-    """Merge rows of gains into users and totals; how many users there were."""
+def _fold(store: Store, duck: "duckdb.DuckDBPyConnection", gains: str) -> int:
+    """Merge the relation of gains into users and totals; how many users there were.
+
+    What somebody gains of whom nothing is known yet is their state as it stands: it goes from DuckDB to SQLite
+    without becoming a UserState. Everybody else is merged.
+    """
     store.check_rules()
+    duck.execute(f"CREATE OR REPLACE TABLE gain AS {gains}")
+    users, first, last = duck.execute("SELECT count(*), min(username), max(username) FROM gain").fetchall()[0]
+    if not users:
+        return 0
+    names = store.conn.execute("SELECT name FROM user WHERE name BETWEEN ? AND ?", (first, last))
+    load_rows(duck, "known", {"name": "VARCHAR"}, iter(lambda: names.fetchmany(_USERS_AT_ONCE), []))
     delta: Facts = Counter()
-    new_users = folded = 0
-    while rows := gains.fetchmany(_USERS_AT_ONCE):
-        known = load_users(store.conn, [row[0] for row in rows])
-        states = {}
-        for name, first, last, registered, events, weeks, counts, days in rows:
-            by_week = dict(zip(weeks, counts, strict=True))
-            gain = UserState(first, last, registered, events, by_week, _early_days(weeks, days))
-            states[name] = merge(known.get(name), gain)
-        for name, before in known.items():
-            add(delta, change(before, states[name], store.rules))
-        add(delta, facts_of_all((state for name, state in states.items() if name not in known), store.rules))
+    known = duck.execute(f"SELECT {_GAINS} FROM gain WHERE username IN (FROM known) ORDER BY username")
+    met = 0
+    while rows := known.fetchmany(_USERS_AT_ONCE):
+        met += len(rows)
+        states = load_users(store.conn, [row[0] for row in rows])
+        for name, *gain in rows:
+            before = states[name]
+            states[name] = after = merge(before, user_state(*gain))
+            add(delta, change(before, after, store.rules))
         save_users(store.conn, states)
-        new_users += len(states) - len(known)
-        folded += len(states)
+    newcomers = duck.execute(f"SELECT {_GAINS}, 0 FROM gain WHERE username NOT IN (FROM known) ORDER BY username")
+    while rows := newcomers.fetchmany(_USERS_AT_ONCE):
+        insert_users(store.conn, rows)
+    add(delta, _facts_of_newcomers(duck, store.rules))
     add_to_totals(store.conn, delta)
-    add_meta(store.conn, "users", new_users)
-    return folded
+    add_meta(store.conn, "users", users - met)
+    return int(users)
+
+
+def _facts_of_newcomers(duck: "duckdb.DuckDBPyConnection", rules: Rules) -> Facts:
+    """What the users of `gain` who are not `known` contribute; the sum of state.fold.facts over them."""
+    groups = duck.execute(
+        f"""SELECT cohort, week - cohort, engaged, count(*) FROM (
+            SELECT (registered_at // 86400000000 + 3) // 7 AS cohort, events >= {rules.engaged_events} AS engaged,
+                unnest(active) AS week
+            FROM gain WHERE registered_at IS NOT NULL AND username NOT IN (FROM known)
+        ) WHERE week >= cohort GROUP BY ALL"""
+    ).fetchall()
+    found: Facts = Counter()
+    for cohort, offset, engaged, users in groups:
+        for population in populations_of(rules.engaged_events if engaged else 0, flagged=False, rules=rules):
+            found[cohort, offset, population] += users
+    return found
 
 
 def _of_files(store: Store, folded: int) -> str:
@@ -179,34 +202,32 @@ def _of_files(store: Store, folded: int) -> str:
 
 
 def _gains(rules: Rules, duck: "duckdb.DuckDBPyConnection", relation: str) -> str:
-    """SQL: one row a user in the order of names: what the relation's rows alone would make of that user.
+    """SQL: one row a user in the order of names: the columns of what the relation's rows alone would make of them,
+    and `active`, the weeks as a list.
 
-    A week's active days are a bit mask, bit 0 being its Monday.
+    A week's active days are a bit mask on the way, bit 0 being its Monday; the earliest five days lie in the
+    earliest five weeks.
     """
     topics = [topic for (topic,) in duck.execute(f"SELECT DISTINCT topic FROM {relation}").fetchall()]
     creating = ", ".join(map(literal, rules.registration_topics(topics))) or "NULL"
     counted = "TRUE" if rules.attribution == "any" else "role = 'actor'"
     return f"""
-        SELECT username, min(first_at) AS first_at, max(last_at) AS last_at, min(registered_at) AS registered_at,
-            sum(events)::BIGINT AS events, list(week) AS weeks, list(events) AS counts, list(days) AS days
+        SELECT username, first_at, last_at, registered_at, events, weeks, active,
+            to_json(flatten(list_transform(early, lambda week: list_transform(
+                {_BITS}[week % 128 + 1], lambda bit: week // 128 * 7 - 3 + bit)))[:{EARLY_DAYS}])::VARCHAR AS early_days
         FROM (
-            SELECT username, day // 7 AS week, min(first_at) AS first_at, max(last_at) AS last_at,
-                sum(events)::BIGINT AS events, bit_or(1::UTINYINT << (day % 7)::UTINYINT) AS days,
-                min(first_at) FILTER (creates) AS registered_at
+            SELECT username, min(first_at) AS first_at, max(last_at) AS last_at, min(registered_at) AS registered_at,
+                sum(events)::BIGINT AS events, min(week * 128 + days, {EARLY_DAYS}) AS early, list(week) AS active,
+                '{{' || string_agg('"' || week || '":' || events, ',') || '}}' AS weeks
             FROM (
-                SELECT username, epoch_us(first_at) AS first_at, epoch_us(last_at) AS last_at, events,
-                    (epoch_us(first_at) // 86400000000 + 3)::INTEGER AS day,
-                    role = 'actor' AND topic IN ({creating}) AS creates
-                FROM {relation} WHERE username IS NOT NULL AND {counted}
-            ) GROUP BY username, week
-        ) GROUP BY username ORDER BY username"""
-
-
-def _early_days(weeks: Sequence[int], masks: Sequence[int]) -> tuple[int, ...]:
-    early: list[int] = []
-    for week, mask in sorted(zip(weeks, masks, strict=True)):
-        monday = first_day(week)
-        early += [monday + bit for bit in _BITS[mask]]
-        if len(early) >= EARLY_DAYS:
-            break
-    return tuple(early[:EARLY_DAYS])
+                SELECT username, day // 7 AS week, min(first_at) AS first_at, max(last_at) AS last_at,
+                    sum(events)::BIGINT AS events, bit_or(1::UTINYINT << (day % 7)::UTINYINT) AS days,
+                    min(first_at) FILTER (creates) AS registered_at
+                FROM (
+                    SELECT username, epoch_us(first_at) AS first_at, epoch_us(last_at) AS last_at, events,
+                        (epoch_us(first_at) // 86400000000 + 3)::INTEGER AS day,
+                        role = 'actor' AND topic IN ({creating}) AS creates
+                    FROM {relation} WHERE username IS NOT NULL AND {counted}
+                ) GROUP BY username, week
+            ) GROUP BY username
+        ) ORDER BY username"""

@@ -5,8 +5,8 @@ creation that arrives after the activity, a user who becomes engaged and a flag 
 cleared need no cases of their own.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from state.event import Event
@@ -40,22 +40,6 @@ def facts(state: UserState | None, rules: Rules) -> Facts:
     populations = populations_of(state.events, state.flagged, rules)
     weeks = [week for week in state.weeks if week >= cohort]
     return Counter({(cohort, week - cohort, population): 1 for week in weeks for population in populations})
-
-
-def facts_of_all(states: Iterable[UserState], rules: Rules) -> Facts:
-    """The sum of `facts` over many users: weeks are counted by group, in C."""
-    groups: defaultdict[tuple[int, tuple[str, ...]], Counter[int]] = defaultdict(Counter)
-    for state in states:
-        if state.registered_at is not None:
-            group = week_of(state.registered_at), populations_of(state.events, state.flagged, rules)
-            groups[group].update(state.weeks.keys())
-    found: Facts = Counter()
-    for (cohort, populations), weeks in groups.items():
-        for week, users in weeks.items():
-            if week >= cohort:
-                for population in populations:
-                    found[cohort, week - cohort, population] += users
-    return found
 
 
 def populations_of(events: int, flagged: bool, rules: Rules) -> tuple[str, ...]:

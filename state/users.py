@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from state.fold import UserState
 
@@ -17,18 +17,33 @@ def load_users(conn: sqlite3.Connection, names: Iterable[str]) -> dict[str, User
            FROM user WHERE name IN (SELECT value FROM json_each(?))""",
         (json.dumps(list(names)),),
     )
-    return {
-        name: UserState(
-            first_seen=first,
-            last_seen=last,
-            registered_at=registered,
-            events=events,
-            weeks={int(week): count for week, count in json.loads(weeks).items()},
-            early_days=tuple(json.loads(early)),
-            flagged=bool(flagged),
-        )
-        for name, first, last, registered, events, weeks, early, flagged in rows
-    }
+    return {name: user_state(*state) for name, *state in rows}
+
+
+def user_state(
+    first_seen: int,
+    last_seen: int,
+    registered_at: int | None,
+    events: int,
+    weeks: str,
+    early_days: str,
+    flagged: int = 0,
+) -> UserState:
+    """The state that the columns of a user hold."""
+    return UserState(
+        first_seen,
+        last_seen,
+        registered_at,
+        events,
+        {int(week): count for week, count in json.loads(weeks).items()},
+        tuple(json.loads(early_days)),
+        bool(flagged),
+    )
+
+
+def insert_users(conn: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
+    """Insert rows of users of whom nothing was known, inside a writing step."""
+    conn.executemany("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def save_users(conn: sqlite3.Connection, states: Mapping[str, UserState]) -> None:
