@@ -17,8 +17,9 @@ from state.log import (
     load_hot,
     parquet_sql,
 )
-from state.segments import sealable, write_segments
+from state.segments import write_segments
 from state.store import Store, add_meta, get_meta, raise_watermark
+from state.weeks import week_end
 
 if TYPE_CHECKING:
     import duckdb
@@ -179,7 +180,7 @@ def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, las
     """
     columns = "msg_id, sent_at, topic, coalesce(username, '') AS username"
     # Rows that go to the hot end must not clash with any row there, of whichever week.
-    within = f"week BETWEEN {first} AND {last}" if sealable(last, watermark) else "TRUE"
+    within = f"week BETWEEN {first} AND {last}" if _is_over(last, watermark) else "TRUE"
     load_hot(duck, store.conn, within)
     parts = [f"SELECT {columns} FROM hot"]
     if sealed := files(store.conn, weeks=range(first, last + 1)):
@@ -200,6 +201,14 @@ def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, las
     return bool(duck.execute("SELECT EXISTS (FROM known)").fetchall()[0][0])
 
 
+def _is_over(week: int, watermark: int) -> bool:
+    """Whether an archive's rows of the week go to Parquet at once.
+
+    Sealing waits for late messages; an archive has them already, and hot rows cost ten times as much to write.
+    """
+    return week_end(week) <= watermark
+
+
 def _new_messages(duck: "duckdb.DuckDBPyConnection") -> int:
     """How many message ids of `fresh` the log has not."""
     query = "SELECT count(DISTINCT msg_id) FROM fresh WHERE msg_id NOT IN (SELECT msg_id FROM known)"
@@ -209,7 +218,7 @@ def _new_messages(duck: "duckdb.DuckDBPyConnection") -> int:
 def _write_log(store: Store, duck: "duckdb.DuckDBPyConnection", watermark: int) -> None:
     """Sealed weeks to Parquet, the others to the hot end."""
     weeks = [week for (week,) in duck.execute("SELECT DISTINCT week FROM fresh").fetchall()]
-    old = [week for week in weeks if sealable(week, watermark)]
+    old = [week for week in weeks if _is_over(week, watermark)]
     if old:
         listed = ", ".join(map(str, old))
         duck.execute(f"CREATE OR REPLACE VIEW sealed AS SELECT week, {NAMES} FROM fresh WHERE week IN ({listed})")
