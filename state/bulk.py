@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -29,6 +30,9 @@ Progress = Callable[[int, int], None]
 
 #: Users folded in one writing step, which then takes about a second.
 USERS_A_STEP = 25_000
+
+#: Users whose gains are gathered at a time: 100 weeks of each fit into what DuckDB may hold.
+USERS_GATHERED = 200_000
 
 #: Users merged in Python at a time, which bounds the memory of a step.
 _USERS_AT_ONCE = 5_000
@@ -137,10 +141,32 @@ def _gathered(store: Store) -> Path | None:
         unfinished = scratch.with_suffix(f".{uuid4().hex}")  # another process may gather the same job
         with connect(store.directory) as duck:
             duck.execute(f"CREATE VIEW gaining AS {_of_files(store, UNDER_WAY)}")
-            query = _gains(store.rules, duck, "gaining")
-            duck.execute(f"COPY ({query}) TO {literal(str(unfinished))} (FORMAT parquet, ROW_GROUP_SIZE 8192)")
+            _gather(store.rules, duck)
+            options = "FORMAT parquet, ROW_GROUP_SIZE 8192"
+            duck.execute(f"COPY (FROM gain ORDER BY username) TO {literal(str(unfinished))} ({options})")
         unfinished.rename(scratch)
     return scratch
+
+
+def _gather(rules: Rules, duck: "duckdb.DuckDBPyConnection") -> None:
+    """Make the table `gain` of the relation `gaining`, so many users at a time.
+
+    Lists and texts that grow under an aggregation cannot be spilled; finished rows can.
+    """
+    bounds = duck.execute(
+        f"""SELECT username FROM (
+            SELECT username, row_number() OVER (ORDER BY username) AS place
+            FROM (SELECT DISTINCT username FROM gaining WHERE username IS NOT NULL)
+        ) WHERE place % {USERS_GATHERED} = 0 ORDER BY username"""
+    ).fetchall()
+    names = ["", *(name for (name,) in bounds), None]
+    for place, (low, high) in enumerate(pairwise(names)):
+        below = "" if high is None else f" AND username < {literal(high)}"
+        duck.execute(
+            f"CREATE OR REPLACE VIEW gaining_now AS FROM gaining WHERE username >= {literal(low or '')}{below}"
+        )
+        query = _gains(rules, duck, "gaining_now")
+        duck.execute(f"INSERT INTO gain {query}" if place else f"CREATE TABLE gain AS {query}")
 
 
 def _fold(store: Store, duck: "duckdb.DuckDBPyConnection", gains: str) -> int:
