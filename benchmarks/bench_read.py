@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--weeks", type=int, default=104)
     parser.add_argument("--events", type=int, default=6_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="2 or more: the first one is given apart")
     options = parser.parse_args()
     with scratch() as folder:
         archive, state, recomputed = folder / "archive.parquet", folder / "state", folder / "table.json"

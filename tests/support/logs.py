@@ -152,7 +152,11 @@ def scratch() -> Iterator[Path]:
 def small_steps() -> Iterator[None]:
     """Imports in chunks of few rows and folds in steps of few users, so that small logs cross the borders."""
     fold: Any = partial(bulk.fold_pending, users_a_step=2)
-    with patch.object(importer, "CHUNK_ROWS", 10), patch.object(importer, "fold_pending", fold):
+    with (
+        patch.object(importer, "CHUNK_ROWS", 10),
+        patch.object(importer, "fold_pending", fold),
+        patch.object(bulk, "USERS_GATHERED", 3),
+    ):
         yield
 
 
