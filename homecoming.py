@@ -9,17 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, Literal, NoReturn, TextIO
 
 import click
 from rich.console import Console
 
-from consumer.settings import Settings, listen_at, load_settings
+from consumer.settings import Settings, listen_at, load_settings, moment_of, span_of
 from state.errors import HomecomingError
 from state.rules import POPULATIONS
-from state.weeks import event_time, iso
+from state.weeks import iso
 
 _FORMATS = ("table", "json", "csv")
 
@@ -91,22 +90,20 @@ def _store(config: Path | None, state: Path | None) -> Iterator[Any]:
 def _moment(text: str, option: str) -> int:
     """The event time of an ISO 8601 text; UTC where it names no zone."""
     try:
-        moment = datetime.fromisoformat(text)
+        return moment_of(text)
     except ValueError:
-        raise HomecomingError(f"{option}: expected an ISO 8601 time such as 2024-06-03, got {text}") from None
-    if not 1990 <= moment.year < 9999:
-        raise HomecomingError(f"{option}: expected a time from 1990 on, got {text}")
-    return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        raise HomecomingError(
+            f"{option}: expected an ISO 8601 time from 1990 on such as 2024-06-03, got {text}"
+        ) from None
 
 
 def _span(text: str, option: str) -> tuple[int, int]:
-    start, separator, end = text.partition("..")
-    if not separator:
-        raise HomecomingError(f"{option}: expected A..B such as 2024-06-03..2024-06-10, got {text}")
-    first, last = _moment(start, option), _moment(end, option)
-    if first >= last:
-        raise HomecomingError(f"{option}: {start} is not before {end}")
-    return first, last
+    try:
+        return span_of(text)
+    except ValueError:
+        raise HomecomingError(
+            f"{option}: expected A..B, A before B, such as 2024-06-03..2024-06-10, got {text}"
+        ) from None
 
 
 @contextmanager
@@ -254,6 +251,66 @@ def status(config: Path | None, state: Path | None, form: str) -> None:
         show_status(found, Console())
 
 
+@cli.group(invoke_without_command=True)
+@_options
+@click.option("--format", "form", type=click.Choice(("table", "json")), default="table", show_default=True)
+@click.pass_context
+def flags(context: click.Context, config: Path | None, state: Path | None, form: str) -> None:
+    """Who bursts like spam, and waves of sign-ups: every flag with its reason, the latest first."""
+    from metrics.formats import flags_json
+    from metrics.table import show_flags
+    from state.flags import flags as read
+    from state.store import read_store, reading
+
+    context.obj = config, state
+    if context.invoked_subcommand:
+        return
+    _, directory = _settings(config, state)
+    with closing(read_store(directory)) as conn, reading(directory, conn):
+        found = read(conn)
+    if form == "json":
+        print(flags_json(found))
+    else:
+        show_flags(found, Console())
+
+
+def _decision(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """A verb of `flags` that records an operator's decision; --config and --state may stand before it too."""
+    reason = click.option("--reason", required=True, metavar="TEXT", help="Why, for whoever looks at it later.")
+    return flags.command()(click.argument("flag")(_options(reason(click.pass_obj(verb)))))
+
+
+@_decision
+def clear(
+    given: tuple[Path | None, Path | None], flag: str, config: Path | None, state: Path | None, reason: str
+) -> None:
+    """Not spam: lift the flag; the account is exempt from that rule for 30 days."""
+    _decide(given, flag, config, state, "cleared", reason)
+
+
+@_decision
+def confirm(
+    given: tuple[Path | None, Path | None], flag: str, config: Path | None, state: Path | None, reason: str
+) -> None:
+    """It is spam: the flag stands."""
+    _decide(given, flag, config, state, "confirmed", reason)
+
+
+def _decide(
+    given: tuple[Path | None, Path | None],
+    known_as: str,
+    config: Path | None,
+    state: Path | None,
+    verdict: Literal["cleared", "confirmed"],
+    reason: str,
+) -> None:
+    from state.flags import decide
+
+    with _store(config or given[0], state or given[1]) as store, store.writing() as conn:
+        flag = decide(conn, store.rules, known_as, verdict, reason, _clock())
+    click.echo(f"{flag.id} ({flag.rule} {flag.user or 'of sign-ups'}, {iso(flag.raised_at)}): {verdict}", err=True)
+
+
 @cli.command("dead-letters")
 @_options
 @click.option("--latest", type=click.IntRange(min=1), help="Only so many of the latest.")
@@ -309,11 +366,13 @@ def seal(config: Path | None, state: Path | None) -> None:
     """Move weeks that are over into the sealed log. `consume` does this by itself, in a process of its own."""
     from state.bulk import fold_pending
     from state.expiry import expire as run_expire
+    from state.screening import screen_pending
     from state.segments import seal as run
 
     settings, _ = _settings(config, state)
     with _store(config, state) as store:
         fold_pending(store)
+        screen_pending(store)
         run(store)
         run_expire(store, settings.state.event_ttl_days)
 
@@ -353,12 +412,16 @@ def check_config(config: Path | None) -> None:
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A directory, made where absent.")
 @click.option("--end", default="2024-06-03", show_default=True, help="Where history ends (ISO 8601).")
 @click.option("--messages", is_flag=True, help="messages.jsonl too: each message as the bus carries it.")
-def simulate(config: Path | None, seed: int, weeks: int, output: Path, end: str, messages: bool) -> None:
+@click.option("--evaluation", is_flag=True, help="Every attack and benign surge, often enough to judge detectors.")
+def simulate(
+    config: Path | None, seed: int, weeks: int, output: Path, end: str, messages: bool, evaluation: bool
+) -> None:
     """A simulated community: its events and the ground truth about its accounts."""
     from consumer import simulator
 
     load_settings(config)  # every verb takes --config and says what is wrong with it
-    scenario = simulator.Scenario(seed=seed, weeks=weeks, end=_moment(end, "--end"))
+    make = simulator.evaluation_scenario if evaluation else simulator.Scenario
+    scenario = make(seed=seed, weeks=weeks, end=_moment(end, "--end"))
     simulator.write(simulator.simulate(scenario), output, messages=messages)
 
 

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consumer.decode import Poison, decode_record
-from consumer.delivery import printable
+from consumer.delivery import Poison, printable
 from consumer.records import BadLine, records_of
 from state.dead_letters import DeadLetter
 from state.duck import literal
@@ -68,14 +67,14 @@ def open_archive(
             raise ArchiveError(f"{path} is empty")
         match "".join(path.suffixes[-2:]).lower():
             case suffix if suffix.endswith(".parquet"):
-                dead = _table(duck, path, f"read_parquet({literal(str(path))})", name, now, keep=False)
+                lacks, dead = _table(duck, path, f"read_parquet({literal(str(path))})", name, now, keep=False)
             case suffix if suffix.endswith((".csv", ".csv.gz")):
-                dead = _table(duck, path, _csv_reader(path), name, now, keep=True)
+                lacks, dead = _table(duck, path, _csv_reader(path), name, now, keep=True)
             case suffix if suffix.endswith((".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")):
-                dead = _records(duck, path, name, now, lambda done: progress(done, stat.st_size))
+                lacks, dead = [], _records(duck, path, name, now, lambda done: progress(done, stat.st_size))
             case _:
                 raise ArchiveError(f"{path}: expected .parquet, .csv, .json or .jsonl")
-    return Source(f"{path.name} {stat.st_size} {stat.st_mtime_ns}", name, dead)
+    return Source(f"{path.name} {stat.st_size} {stat.st_mtime_ns}", name, dead, lacks)
 
 
 @contextmanager
@@ -128,8 +127,8 @@ def _csv_reader(path: Path) -> str:
 
 def _table(
     duck: "duckdb.DuckDBPyConnection", path: Path, reader: str, name: str, now: int, *, keep: bool
-) -> list[DeadLetter]:
-    """Define the relation over a table of rows; the rows that cannot be used."""
+) -> tuple[list[str], list[DeadLetter]]:
+    """Define the relation over a table of rows; the log's columns that it lacks, and the rows that cannot be used."""
     kinds = {column: kind for column, kind, *_ in duck.execute(f"DESCRIBE FROM {reader}").fetchall()}
     if missing := [column for column in _REQUIRED if column not in kinds]:
         raise ArchiveError(
@@ -159,7 +158,8 @@ def _table(
         raise ArchiveError(
             f"{path}: none of its {rows} rows has a usable sent_at, topic and username; first: {first:.200}"
         )
-    return list(_dead_rows(duck, path, name, good, now)) if bad else []
+    lacks = [column for column in COLUMNS if column not in kinds]
+    return lacks, list(_dead_rows(duck, path, name, good, now)) if bad else []
 
 
 def _name_sql(duck: "duckdb.DuckDBPyConnection", reader: str, name: str) -> str:
@@ -238,6 +238,8 @@ def decoded_rows(
     records: Iterator[Any], now: int, source: str, dead: list[DeadLetter]
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Batches of log rows; records that cannot be decoded are appended to `dead`."""
+    from consumer.decode import decode_record  # noqa: PLC0415 - fedora-messaging loads in 0.3 s, tables go without it
+
     rows: list[tuple[Any, ...]] = []
     for record in records:
         try:

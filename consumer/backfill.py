@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from consumer.archive import open_archive, reading_archive
-from consumer.datagrepper import catch_up as fill
 from consumer.settings import CatchUpSettings
 from state import verify as oracle
 from state.bulk import fold_pending
 from state.duck import ROOMY, connect
 from state.importer import Imported, import_source
 from state.log import with_log
+from state.screening import screen_pending
 from state.segments import seal, sweep
 from state.store import Store, reading
 from state.weeks import SECOND
@@ -55,6 +55,7 @@ def backfill(store: Store, paths: Sequence[Path], now: int) -> Iterator[tuple[Pa
             ):
                 found = import_source(store, duck, source, rows, users)
         yield path, Backfilled(found, len(source.dead))
+    screen_pending(store)
     seal(store)
 
 
@@ -62,6 +63,8 @@ def catch_up(
     store: Store, settings: CatchUpSettings, url: str | None, start: int, end: int, clock: Callable[[], int]
 ) -> Imported:
     """Fill the time from start to end from datagrepper (or from another `url`)."""
+    from consumer.datagrepper import catch_up as fill  # noqa: PLC0415 - archives go without HTTP
+
     sweep(store)
     fold_pending(store)
     chosen = replace(settings, url=url.rstrip("/")) if url else settings
@@ -69,6 +72,7 @@ def catch_up(
         found = fill(
             store, chosen, start, end, clock, lambda at, _: show((at - start) // SECOND, (end - start) // SECOND)
         )
+    screen_pending(store)
     seal(store)
     return found
 

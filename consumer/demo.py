@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -22,11 +22,15 @@ from metrics.readiness import consuming
 from state.coverage import listen, listen_until
 from state.duck import connect
 from state.importer import import_source
+from state.screening import screen_pending
 from state.store import Store, open_store
-from state.weeks import SECOND
+from state.weeks import DAY, SECOND, iso
 
 #: Simulated seconds a second: a community of 300 sign-ups a week is lively to watch at this speed.
 SPEED = 300
+
+#: The live part begins so long ago and catches up with today: spam is told by its pace, so time must not be squeezed.
+_BEGINS_AGO = 28 * DAY
 
 #: Live messages are committed so often; seconds.
 _TICK_S = 0.5
@@ -42,25 +46,46 @@ def demo(settings: Settings, host: str, port: int, *, seed: int, weeks: int, clo
     with TemporaryDirectory(prefix="homecoming-demo-") as folder:
         directory = Path(folder) / "state"
         store = open_store(directory, settings.rules())
-        registry = registry_of(directory, settings)
-        hot_path = HotPath(registry, clock, fallbacks=SCHEMAS.fallbacks.total)
-        ready = consuming(hot_path, settings.http.ready_silence_s)
+        time = _SimulatedTime(clock)
+        registry = registry_of(directory, settings, time.now)
+        hot_path = HotPath(registry, time.now, fallbacks=SCHEMAS.fallbacks.total)
+        ready = consuming(hot_path, settings.http.ready_silence_s * SPEED)
         with http_side(settings, directory, registry, ready, host, port) as address:
             click.echo(f"simulating {weeks} weeks of a community ...", err=True)
-            scenario = simulator.Scenario(seed=seed, weeks=weeks, end=clock() // SECOND * SECOND)
+            scenario = simulator.Scenario(seed=seed, weeks=weeks, end=time.begins)
             _import_history(store, simulator.simulate(scenario), Path(folder), clock)
-            _say(f"http://{address}", directory)
-            _live(Pipeline(store, hot_path, clock, source="demo"), scenario, stopped)
+            _say(f"http://{address}", directory, time.begins)
+            time.start()
+            _live(Pipeline(store, hot_path, time.now, source="demo"), scenario, stopped)
         store.close()
+
+
+class _SimulatedTime:
+    """Processing time as the simulated community has it: `SPEED` times as fast, until it is today."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._started: int | None = None
+        self.begins = (clock() - _BEGINS_AGO) // SECOND * SECOND
+
+    def start(self) -> None:
+        """From now on time passes."""
+        self._started = self._clock()
+
+    def now(self) -> int:
+        """Microseconds since 1970 UTC."""
+        wall = self._clock()
+        return self.begins if self._started is None else min(wall, self.begins + (wall - self._started) * SPEED)
 
 
 def _import_history(store: Store, simulation: simulator.Simulation, folder: Path, clock: Clock) -> None:
     simulator.write(simulation, folder / "simulated")
     with connect(store.directory) as duck:
         import_source(store, duck, open_archive(duck, folder / "simulated" / "events.parquet", clock()))
+    screen_pending(store)
 
 
-def _say(url: str, directory: Path) -> None:
+def _say(url: str, directory: Path, begins: int) -> None:
     click.echo(
         f"""
 Homecoming is live with a simulated community.
@@ -68,9 +93,11 @@ Homecoming is live with a simulated community.
   {url}           the page: who of each week's sign-ups came back
   {url}/metrics   what Prometheus scrapes
   homecoming retention --state {directory}
+  homecoming flags --state {directory}
   homecoming status --state {directory}
 
-New messages come in now, {SPEED} times as fast as in life. Ctrl-C ends it; nothing remains.
+It is {iso(begins)[:10]} there, and a day passes in {DAY // SECOND // SPEED // 60} minutes until it is today.
+Ctrl-C ends it; nothing remains.
 """,
         err=True,
     )
@@ -83,7 +110,7 @@ def _live(pipeline: Pipeline, scenario: simulator.Scenario, stopped: Event) -> N
         pipeline.interval = listen(conn, pipeline.source, began)
     pipeline.hot_path.connected(True)
     due: list[Delivery] = []
-    for message in _sped_up(scenario, began):
+    for message in simulator.live(scenario, scenario.end):
         while message.at > pipeline.clock():
             if due:
                 pipeline.take_in(due)
@@ -93,12 +120,6 @@ def _live(pipeline: Pipeline, scenario: simulator.Scenario, stopped: Event) -> N
             with pipeline.store.writing() as conn:
                 listen_until(conn, pipeline.interval, pipeline.clock())
         due.append(delivery_of(message))
-
-
-def _sped_up(scenario: simulator.Scenario, began: int) -> Iterator[SimMessage]:
-    for message in simulator.live(scenario, scenario.end):
-        at = began + (message.at - scenario.end) // SPEED
-        yield message._replace(at=at // SECOND * SECOND)
 
 
 def delivery_of(message: SimMessage) -> Delivery:

@@ -70,7 +70,8 @@ class Pipeline:
     ) -> list[Outcome]:
         """The second half of `take_in`, for sources whose library decodes."""
         listening = None if self.interval is None else (self.interval, self.clock())
-        committed = iter(commit_batch(self.store, [message.events for message in decoded], dead, listening))
+        done = commit_batch(self.store, [message.events for message in decoded], dead, listening)
+        committed = iter(done.dispositions)
         outcomes: list[Outcome] = [
             "dead_letter" if place in refused else next(committed) for place in range(len(deliveries))
         ]
@@ -81,6 +82,7 @@ class Pipeline:
             lags=[(now - message.at) / SECOND for message in decoded],
             dead=[letter.reason for letter in dead],
         )
+        self.hot_path.looked(done.looked)
         return outcomes
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from threading import Event, Thread
 
@@ -14,13 +15,13 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from consumer.settings import Settings
 from metrics.collector import StateCollector
-from metrics.hotpath import HotPath
+from metrics.hotpath import HotPath, wall_clock
 from metrics.readiness import Readiness, consuming, readable
 from metrics.serving import HttpServer
 from metrics.web import make_app
 from state.coverage import last_covered
 from state.segments import sweep
-from state.store import Store, only_consumer, open_store
+from state.store import Store, get_meta, only_consumer, open_store
 from state.weeks import iso
 
 logger = logging.getLogger(__name__)
@@ -46,12 +47,13 @@ def consume(settings: Settings, config: Path | None, directory: Path, host: str,
     with only_consumer(directory):
         store = open_store(directory, settings.rules())
         sweep(store)
-        registry = registry_of(directory, settings)
+        registry = registry_of(directory, settings, clock)
         hot_path = HotPath(registry, clock, fallbacks=SCHEMAS.fallbacks.total)
         ready = consuming(hot_path, settings.http.ready_silence_s)
         try:
             listening = Event()
             _say_what_was_missed(settings, store, directory)
+            _say_who_is_unknown(settings, store)
             with (
                 http_side(settings, directory, registry, ready, host, port) as address,
                 maintained(settings, config, directory, listening),
@@ -74,10 +76,10 @@ def serve(settings: Settings, directory: Path, host: str, port: int) -> None:
         stopped.wait()
 
 
-def registry_of(directory: Path, settings: Settings) -> CollectorRegistry:
+def registry_of(directory: Path, settings: Settings, clock: Clock = wall_clock) -> CollectorRegistry:
     """A registry with the state's series and those of the process."""
     registry = CollectorRegistry()
-    registry.register(StateCollector(directory, settings.http.min_cohort))
+    registry.register(StateCollector(directory, settings.http.min_cohort, clock, settings.spam.declared_events))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
@@ -107,6 +109,24 @@ def _say_what_was_missed(settings: Settings, store: Store, directory: Path) -> N
             else (f"can be filled by `homecoming catch-up --gaps --state {directory}`")
         )
         click.echo(f"nobody listened since {iso(since)}: a gap from there {mended}", err=True)
+
+
+def _say_who_is_unknown(settings: Settings, store: Store) -> None:
+    """A name on the allowlist that nobody has may be mis-typed; the bot it was meant for is then not on it."""
+    for name in sorted(settings.spam.allowlist):
+        if (
+            get_meta(store.conn, "users", 0)
+            and not store.conn.execute("SELECT 1 FROM user WHERE name = ?", (name,)).fetchone()
+        ):
+            names = [
+                user
+                for (user,) in store.conn.execute(
+                    "SELECT name FROM user WHERE abs(length(name) - length(?)) <= 2", (name,)
+                )
+            ]
+            near = get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            click.echo(f"spam.allowlist: nobody called {name} has been seen{hint}", err=True)
 
 
 @contextmanager

@@ -4,13 +4,16 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from state.errors import ConfigError
-from state.rules import Rules
+from state.rules import CONTENT, Rules
+from state.spam.posts import Content
+from state.weeks import event_time
 
 #: What fedora-messaging itself reads; it refuses a file with anything else at the top.
 TOP_LEVEL_KEYS = frozenset(
@@ -62,6 +65,21 @@ def listen_at(text: str) -> Listen:
     return Listen(parts.hostname, parts.port)
 
 
+def moment_of(text: str) -> int:
+    """The event time of an ISO 8601 text from 1990 on, UTC where it names no zone; ValueError for anything else."""
+    moment = datetime.fromisoformat(text)
+    if not 1990 <= moment.year < 9999:
+        raise ValueError(text)
+    return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def span_of(text: str) -> tuple[int, int]:
+    """`A..B` as event times, A before B; ValueError for anything else."""
+    start, _, end = text.partition("..")
+    span = moment_of(start), moment_of(end)
+    return _that(span[0] < span[1], span)  # type: ignore[no-any-return]  # it gives back what it was given
+
+
 def _a(type_: type, value: Any) -> Any:
     # True is an int to Python, not to whoever wrote the file.
     if type(value) is not type_:
@@ -95,6 +113,10 @@ _FLAG = Kind("true or false", lambda value: _a(bool, value))
 _NAMES = Kind(
     "a list of names",
     lambda value: frozenset(_that(_a(str, name) != "", name) for name in _a(list, value)),
+)
+_SPANS = Kind(
+    "a list of spans A..B such as 2024-06-03T09:00..2024-06-03T18:00",
+    lambda value: tuple(span_of(_a(str, span)) for span in _a(list, value)),
 )
 _DIRECTORY = Kind("the path of a directory", lambda value: Path(_that(_a(str, value) != "", value)))
 _FILE = Kind("the path of a file, or empty", lambda value: Path(value) if _a(str, value) else None)
@@ -184,12 +206,20 @@ class CatchUpSettings:
 class SpamSettings:
     """[consumer_config.spam]: the burst detectors.
 
-    allowlist: names of known bots and mass importers, which are never flagged.
+    Actions are topics without environment prefix; in them `*` stands for anything.
 
-    After a change of allowlist the views need `homecoming rebuild`.
+    allowlist: names of known bots and mass importers, which are never flagged.
+    threads: actions that begin something new, issues above all: the heaviest posts.
+    passive: actions that are no content post; every other action is one, of less weight than a thread.
+    declared_events: spans A..B (ISO 8601, UTC where they name no zone) in which many sign-ups are expected.
+
+    Changes hold for what comes from then on; `homecoming rebuild` applies them to the past too.
     """
 
     allowlist: frozenset[str] = _key([], _NAMES)
+    threads: frozenset[str] = _key(list(CONTENT.threads), _NAMES)
+    passive: frozenset[str] = _key(list(CONTENT.passive), _NAMES)
+    declared_events: tuple[tuple[int, int], ...] = _key([], _SPANS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +238,8 @@ class Settings:
             attribution=self.state.attribution,
             engaged_events=self.state.engaged_events,
             registrations=self.state.registrations,
+            content=Content(tuple(sorted(self.spam.threads)), tuple(sorted(self.spam.passive))),
+            allowlist=self.spam.allowlist,
         )
 
 

@@ -11,7 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from consumer.content import content_hash
+from consumer.simulation.bots import BOTS
 from consumer.simulation.community import Community
+from consumer.simulation.evaluation import evaluation_scenario
 from consumer.simulation.kinds import KINDS, message_id, wire
 from consumer.simulation.model import Account, Label, Scenario, SimMessage, Surge
 from state.duck import connect, literal
@@ -19,6 +22,7 @@ from state.log import load_rows
 from state.weeks import iso
 
 __all__ = [
+    "BOTS",
     "Account",
     "Label",
     "Row",
@@ -26,6 +30,7 @@ __all__ = [
     "SimMessage",
     "Simulation",
     "Surge",
+    "evaluation_scenario",
     "live",
     "rows",
     "simulate",
@@ -47,6 +52,7 @@ _COLUMNS = {
     "size": "BIGINT",
     "unit": "VARCHAR",
     "namespace": "VARCHAR",
+    "content_hash": "VARCHAR",
 }
 
 
@@ -62,6 +68,7 @@ class Row(NamedTuple):
     size: int | None
     unit: str | None
     namespace: str | None
+    content_hash: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Simulation:
 
     messages: by event time, all in [scenario.start, scenario.end).
     truth: every account that a message names, by name.
-    surges: times in which many signed up at once, benign and not, that began within the history.
+    surges: times in which many signed up or acted at once, benign and not, that began within the history.
     """
 
     scenario: Scenario
@@ -111,7 +118,7 @@ def rows(messages: Simulation | Iterable[SimMessage]) -> Iterator[Row]:
         if message.user is None:
             continue
         kind = KINDS[message.kind]
-        size = kind.size(message)
+        size, written = kind.size(message), kind.written(message)
         row = Row(
             message_id(message.bits),
             message.at,
@@ -122,6 +129,7 @@ def rows(messages: Simulation | Iterable[SimMessage]) -> Iterator[Row]:
             size,
             None if size is None else "lines",
             kind.namespace(message),
+            None if written is None else content_hash(written),
         )
         yield row
         for name in message.others:
@@ -165,6 +173,7 @@ def _truth(simulation: Simulation) -> dict[str, object]:
     return {
         "scenario": asdict(scenario) | {"start": iso(scenario.start), "end": iso(scenario.end)},
         "messages": len(simulation.messages),
+        "bots": sorted(BOTS),
         "surges": [interval for interval, benign in intervals if benign],
         "waves": [interval for interval, benign in intervals if not benign],
     }

@@ -1,11 +1,11 @@
 """What was acted upon: project, namespace, object, size and a fingerprint of the text."""
 
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from fedora_messaging.message import Message
 
+from consumer.content import content_hash
 from consumer.delivery import is_clean
 
 #: Longer than this is no name; it would only be carried along. Characters.
@@ -46,16 +46,20 @@ _INSTANCE: Path = ("webhook_headers", "X-Discourse-Instance")
 _LINES: Path = ("commit", "stats", "total")
 _BYTES: Path = ("length",)
 
-#: Where an action carries the words its actor wrote; -1 is the last of a list.
+#: Actions of which a title and a text together are what was written.
+_TITLE_AND_TEXT = {
+    "pagure.issue.new": _paths("issue.title issue.content"),
+    "pagure.issue.edit": _paths("issue.title issue.content"),
+}
+#: Where other actions carry the words their actor wrote; -1 is the last of a list.
 _TEXT = {
-    "pagure.issue.new": _paths("issue.content"),
-    "pagure.issue.edit": _paths("issue.content"),
     "pagure.issue.comment.added": _paths("issue.comments.-1.comment"),
     "pagure.issue.comment.edited": _paths("comment.comment"),
     "pagure.pull-request.new": _paths("pullrequest.initial_comment"),
     "pagure.pull-request.comment.added": _paths("pullrequest.comments.-1.comment"),
     "pagure.pull-request.comment.edited": _paths("comment.comment"),
     "bodhi.update.comment": _paths("comment.text"),
+    "discourse.topic.topic_created": _paths("webhook_body.topic.title"),
     "discourse.post.post_created": _paths("webhook_body.post.raw webhook_body.post.cooked"),
     "discourse.post.post_edited": _paths("webhook_body.post.raw webhook_body.post.cooked"),
 }
@@ -87,12 +91,6 @@ def subject_of(message: Message, action: str) -> Subject:
         unit=unit,
         content_hash=_content_hash(body, action),
     )
-
-
-def fingerprint(text: str) -> str:
-    """16 hex digits, the same for texts that differ in case and white space only."""
-    words = " ".join(text.casefold().split())
-    return blake2b(words.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 def _at(value: Any, path: Path) -> Any:
@@ -159,6 +157,9 @@ def _difference(more: Any, less: Any) -> int | None:
 
 
 def _content_hash(body: Any, action: str) -> str | None:
+    if written := _TITLE_AND_TEXT.get(action):
+        texts = [text for path in written if isinstance(text := _at(body, path), str)]
+        return content_hash("\n".join(texts))
     paths = _TEXT.get(action, ())
     if not paths and action.startswith(("github.", "gitlab.", "forgejo.")):
         opened = _at(body, ("body", "action")) in ("opened", "open")
@@ -166,5 +167,5 @@ def _content_hash(body: Any, action: str) -> str | None:
     for path in paths:
         text = _at(body, path)
         if isinstance(text, str) and text.strip():
-            return fingerprint(text)
+            return content_hash(text)
     return None

@@ -2,14 +2,16 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from metrics.hotpath import wall_clock
 from metrics.privacy import MIN_COHORT, hide
 from metrics.snapshot import snapshot
+from metrics.spam import spam_families
 from state.coverage import gaps
 from state.errors import StateError
 from state.reading import Status, retention, status
@@ -30,9 +32,18 @@ class StateCollector(Collector):
     A state that cannot be read is `homecoming_state_up 0` and nothing else: the scrape itself succeeds.
     """
 
-    def __init__(self, directory: Path, min_cohort: int = MIN_COHORT) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        min_cohort: int = MIN_COHORT,
+        clock: Callable[[], int] = wall_clock,
+        declared_events: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """clock: processing time, microseconds since 1970 UTC. declared_events: spans of it."""
         self.directory = directory
         self.min_cohort = min_cohort
+        self._clock = clock
+        self._declared_events = declared_events
 
     def describe(self) -> Iterable[Metric]:
         """The names, so that a clash with another collector is an error at the start."""
@@ -42,7 +53,8 @@ class StateCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         try:
             with snapshot(self.directory) as conn:
-                return [_up(is_up=True), *self._totals(conn), *self._cohorts(conn)]
+                spam = spam_families(conn, self.directory, self._clock(), self._declared_events)
+                return [_up(is_up=True), *self._totals(conn), *self._cohorts(conn), *spam]
         except StateError as error:
             _log.warning("nothing to scrape: %s", error)
             return [_up(is_up=False)]

@@ -1,12 +1,14 @@
-"""Retention and status for programs: JSON and CSV."""
+"""Retention, status and flags for programs: JSON and CSV."""
 
 import csv
 import io
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from state.dead_letters import DeadLetter
 from state.reading import Retention, Status
+from state.spam.lifecycle import Flagged
 from state.weeks import iso, week_name
 
 
@@ -66,3 +68,24 @@ def dead_letter_json(letter: DeadLetter) -> str:
         return json.dumps(said | {"body": json.loads(letter.body)})
     except (ValueError, RecursionError):
         return json.dumps(said | {"raw": letter.body.decode("utf-8", "backslashreplace")})
+
+
+def flags_json(flags: Iterable[Flagged]) -> str:
+    """A list of flags as one JSON text."""
+    return json.dumps([flag_object(flag) for flag in flags], indent=2)
+
+
+def flag_object(flag: Flagged) -> dict[str, object]:
+    """The flag as an object for JSON: event times as ISO 8601; user is null for a wave."""
+    return {
+        "id": flag.id,
+        "user": flag.user,
+        "rule": flag.rule,
+        "severity": flag.severity,
+        "state": flag.state,
+        "raised_at": iso(flag.raised_at),
+        "posts": flag.posts,
+        "reason": flag.reason,
+        "evidence": list(flag.evidence),
+        "config": flag.config,
+    }

@@ -12,6 +12,8 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from metrics.histogram import BatchHistogram
+from state.spam.lifecycle import FLAG_STATES, SEVERITIES
+from state.watch import Looked
 
 DISPOSITIONS = ("accepted", "duplicate", "expired", "dead_letter")
 
@@ -28,8 +30,12 @@ _LAG_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
 _MICROSECONDS = 1_000_000
 
+#: Processing time after a flag's event time within which it counts as raised now: 10 minutes.
+_LIVE = 600 * _MICROSECONDS
 
-def _wall_clock() -> int:
+
+def wall_clock() -> int:
+    """Processing time, microseconds since 1970 UTC."""
     return time.time_ns() // 1_000
 
 
@@ -39,7 +45,7 @@ class HotPath:
     def __init__(
         self,
         registry: CollectorRegistry,
-        clock: Callable[[], int] = _wall_clock,
+        clock: Callable[[], int] = wall_clock,
         fallbacks: Callable[[], int] = lambda: 0,
     ) -> None:
         """clock: processing time, microseconds since 1970 UTC. fallbacks: messages so far without a schema."""
@@ -70,6 +76,35 @@ class HotPath:
             "homecoming_lag_seconds", "Time from a message's event time to its commit.", _LAG_SECONDS, registry
         )
         self._busy = Counter("homecoming_state_busy", "Batches tried again: the state was busy.", registry=registry)
+        self._tracked = 0
+        self._flags = Counter(
+            "homecoming_spam_flags",
+            "Flags about now, by the state in which they were raised; a replay of the past counts none.",
+            ["rule", "state"],
+            registry=registry,
+        )
+        for rule in SEVERITIES:
+            for state in FLAG_STATES:
+                self._flags.labels(rule, state)
+        self._flag_delay = Histogram(
+            "homecoming_spam_flag_delay_seconds",
+            "Time from the crossing event's time to the flag's commit, of flags about now.",
+            buckets=_LAG_SECONDS,
+            registry=registry,
+        )
+        self._evictions = Counter(
+            "homecoming_spam_evictions",
+            "Accounts, posts and sign-ups that the detector gave up because of its bounds.",
+            registry=registry,
+        )
+        self._late = Counter(
+            "homecoming_late_events",
+            "Events too late for the detector: flags see them at a rebuild.",
+            registry=registry,
+        )
+        Gauge(
+            "homecoming_spam_tracked_accounts", "Accounts whose posts the detector keeps.", registry=registry
+        ).set_function(lambda: float(self._tracked))
         Gauge("homecoming_connected", "Whether the channel to the bus is open.", registry=registry).set_function(
             lambda: float(self._is_connected)
         )
@@ -97,6 +132,17 @@ class HotPath:
         self._batch_messages.observe(len(outcomes))
         self._batch_seconds.observe(seconds)
         self._lag.observe(lags)
+
+    def looked(self, looked: Looked) -> None:
+        """Count what the detector made of a committed batch; only flags about now are live ones."""
+        self._tracked = looked.tracked
+        self._evictions.inc(looked.evicted)
+        self._late.inc(looked.late)
+        now = self._clock()
+        for flag in looked.flags:
+            if now - flag.raised_at <= _LIVE:
+                self._flags.labels(flag.rule, flag.state).inc()
+                self._flag_delay.observe(max(0, now - flag.raised_at) / _MICROSECONDS)
 
     def connected(self, is_connected: bool) -> None:
         """The channel to the bus has opened or closed."""

@@ -1,4 +1,4 @@
-"""Retention and status for people at a terminal."""
+"""Retention, status and flags for people at a terminal."""
 
 from collections.abc import Sequence
 from itertools import accumulate, zip_longest
@@ -9,6 +9,7 @@ from rich.text import Text
 from metrics.rate import percent, shade
 from state.cells import CellState
 from state.reading import Cell, Cohort, Retention, Status
+from state.spam.lifecycle import WAVE_MEMBER, Flagged
 from state.weeks import iso, week_name
 
 #: The columns before the offsets.
@@ -104,3 +105,23 @@ def _caption(retention: Retention, marks: dict[CellState, str], shown: int, offs
     if shown < offsets:
         parts.append(f"{shown} of {offsets} offsets: a wider terminal shows more, --format csv all")
     return "; ".join(parts)
+
+
+def show_flags(flags: Sequence[Flagged], console: Console) -> None:
+    """Print the flags, the latest first; members of waves are counted, not listed: that alone says nothing."""
+    if not flags:
+        console.print("no flag")
+        return
+    for flag in flags:
+        if flag.rule == WAVE_MEMBER:
+            continue
+        style = {"critical": "bold red", "warning": "yellow"}.get(flag.severity, "dim")
+        line = Text.assemble(
+            (flag.id, "bold"), "  ", iso(flag.raised_at), "  ", (f"{flag.severity:8}", style), f"  {flag.state:9}  ",
+            f"{flag.rule:11}  ", (flag.user or "(wave)", "bold"),
+        )  # fmt: skip
+        console.print(line, soft_wrap=True)
+        console.print(Text(f"  {flag.reason}", style="dim"), soft_wrap=True)
+    members = sum(flag.rule == WAVE_MEMBER for flag in flags)
+    if members:
+        console.print(Text(f"and {members} who signed up in a wave: `--format json` lists them", style="dim"))

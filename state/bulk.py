@@ -1,4 +1,4 @@
-"""Folding many events into many users: DuckDB gathers what each user gains, the pure fold merges it.
+"""Folding many events into many users: DuckDB gathers what each user gains, and adds it to what is known of them.
 
 Log files are written first and folded afterwards, by one job at a time. A job gathers the gains of all its
 files once, into a scratch file in the order of names, and folds so many users a writing step, so that live
@@ -10,17 +10,16 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from state.duck import connect, literal
-from state.fold import EARLY_DAYS, Facts, add, change, merge, populations_of
+from state.fold import EARLY_DAYS, Facts, populations_of
 from state.log import DAYS, EVENTS, FOLDED, PENDING, UNDER_WAY, files, load_rows, parquet_sql
 from state.rules import Rules
 from state.store import Store, add_meta, get_meta, set_meta
-from state.users import add_to_totals, insert_users, load_users, save_users, user_state
+from state.users import add_to_totals, save_rows, user_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,14 +27,11 @@ if TYPE_CHECKING:
 #: Progress: how many done, how many in all.
 Progress = Callable[[int, int], None]
 
-#: Users folded in one writing step, which then takes about a second.
-USERS_A_STEP = 25_000
+#: Users folded in one writing step, which then takes about half a second, or two where all of them are known; 100 weeks
+#: of each fit into what DuckDB may hold.
+USERS_A_STEP = 40_000
 
-#: Users whose gains are gathered at a time: 100 weeks of each fit into what DuckDB may hold.
-USERS_GATHERED = 200_000
-
-#: Users merged in Python at a time, which bounds the memory of a step.
-_USERS_AT_ONCE = 5_000
+_ROWS_AT_ONCE = 5_000
 
 #: The days of a week (0 is Monday) that a bit mask stands for.
 _BITS = [[bit for bit in range(7) if mask >> bit & 1] for mask in range(128)]
@@ -44,8 +40,45 @@ _BITS = [[bit for bit in range(7) if mask >> bit & 1] for mask in range(128)]
 _OF_EVENTS = "username, role, topic, sent_at AS first_at, sent_at AS last_at, 1 AS events"
 _OF_DAYS = "username, role, topic, first_at, last_at, events"
 
-#: A row of gains: the columns of a user, and a state once they are merged.
-_GAINS = "username, first_at, last_at, registered_at, events, weeks, early_days"
+#: A user as DuckDB sees them: times in microseconds, weeks and early_days as JSON.
+_USER = {
+    "username": "VARCHAR",
+    "first_at": "BIGINT",
+    "last_at": "BIGINT",
+    "registered_at": "BIGINT",
+    "events": "BIGINT",
+    "weeks": "VARCHAR",
+    "early_days": "VARCHAR",
+    "flagged": "INTEGER",
+}
+
+#: SQL: gains of the same week as one; `days` is a bit mask of the week's active days, bit 0 being its Monday.
+_TOGETHER = """username, week, min(first_at) AS first_at, max(last_at) AS last_at, min(registered_at) AS registered_at,
+    sum(events)::BIGINT AS events, bit_or(days) AS days"""
+
+#: SQL: the weeks of those of the users who are known, and all that is known of them as gains: events by week without
+#: their days, early days without their events.
+_KNOWN_WEEKS = """
+    SELECT username, key::INTEGER AS week, first_at, last_at, registered_at, value::BIGINT AS events,
+        0::UTINYINT AS days
+    FROM known, json_each(weeks)"""
+_KNOWN_GAINS = f"""{_KNOWN_WEEKS}
+    UNION ALL
+    SELECT username, (day + 3) // 7, first_at, last_at, registered_at, 0, 1::UTINYINT << ((day + 3) % 7)::UTINYINT
+    FROM (SELECT *, unnest(early_days::INTEGER[]) AS day FROM known)"""
+
+#: SQL: users as their gains make them. The earliest five days lie in the earliest five weeks with days.
+_USERS_OF_GAINS = f"""
+    SELECT username, first_at, last_at, registered_at, events, weeks,
+        to_json(flatten(list_transform(early, lambda week: list_transform(
+            {_BITS}[week % 128 + 1], lambda bit: week // 128 * 7 - 3 + bit)))[:{EARLY_DAYS}])::VARCHAR AS early_days,
+        coalesce(flagged, 0) AS flagged
+    FROM (
+        SELECT username, min(first_at) AS first_at, max(last_at) AS last_at, min(registered_at) AS registered_at,
+            sum(events)::BIGINT AS events, '{{' || string_agg('"' || week || '":' || events, ',') || '}}' AS weeks,
+            min(week * 128 + days, {EARLY_DAYS}) FILTER (days > 0) AS early
+        FROM gain GROUP BY username
+    ) LEFT JOIN (SELECT username, flagged FROM known) USING (username)"""
 
 
 def no_progress(_done: int, _all: int) -> None:
@@ -83,7 +116,7 @@ def begin_folding(store: Store) -> bool:
     if not files(conn, folded=PENDING, kind=None):
         return False
     conn.execute("UPDATE segment SET folded = ? WHERE folded = ?", (UNDER_WAY, PENDING))
-    set_meta(conn, "folding", json.dumps({"job": uuid4().hex, "done": 0}))
+    set_meta(conn, "folding", json.dumps({"job": uuid4().hex, "through": None}))
     return True
 
 
@@ -94,13 +127,10 @@ def fold_range(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
     if scratch is None:
         return False
     work = json.loads(get_meta(conn, "folding"))
-    done: int = work["done"]
     with connect(store.directory) as duck:
-        rows = f"read_parquet({literal(str(scratch))}, file_row_number = true)"
-        within = f"file_row_number >= {done} AND file_row_number < {done + users_a_step}"
-        folded = _fold(store, duck, f"SELECT {_GAINS}, active FROM {rows} WHERE {within}")
-    if folded == users_a_step:
-        set_meta(conn, "folding", json.dumps({**work, "done": done + folded}))
+        last = _fold_next(store, duck, f"read_parquet({literal(str(scratch))})", work["through"], users_a_step)
+    if last is not None:
+        set_meta(conn, "folding", json.dumps({**work, "through": last}))
         return True
     conn.execute("UPDATE segment SET folded = ? WHERE folded = ?", (FOLDED, UNDER_WAY))
     conn.execute("DELETE FROM meta WHERE key = 'folding'")
@@ -111,7 +141,10 @@ def fold_range(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
 def fold_rows(store: Store, duck: "duckdb.DuckDBPyConnection", table: str) -> None:
     """Fold a relation of log rows, inside a writing step."""
     duck.execute(f"CREATE OR REPLACE VIEW gaining AS SELECT {_OF_EVENTS} FROM {table}")
-    _fold(store, duck, _gains(store.rules, duck, "gaining"))
+    duck.execute(f"CREATE OR REPLACE TABLE gathered AS {_gains(store.rules, duck)}")
+    last = _fold_next(store, duck, "gathered", None)
+    while last is not None:
+        last = _fold_next(store, duck, "gathered", last)
 
 
 def _gather_ahead(store: Store) -> int:
@@ -126,7 +159,7 @@ def _gather_ahead(store: Store) -> int:
         scratch = _gathered(store)
         if scratch is not None:
             with connect(store.directory) as duck:
-                found = duck.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(scratch)]).fetchall()
+                found = duck.execute("SELECT count(DISTINCT username) FROM read_parquet(?)", [str(scratch)]).fetchall()
             return int(found[0][0])
     return 0
 
@@ -141,81 +174,10 @@ def _gathered(store: Store) -> Path | None:
         unfinished = scratch.with_suffix(f".{uuid4().hex}")  # another process may gather the same job
         with connect(store.directory) as duck:
             duck.execute(f"CREATE VIEW gaining AS {_of_files(store, UNDER_WAY)}")
-            _gather(store.rules, duck)
-            options = "FORMAT parquet, ROW_GROUP_SIZE 8192"
-            duck.execute(f"COPY (FROM gain ORDER BY username) TO {literal(str(unfinished))} ({options})")
+            options = "FORMAT parquet, ROW_GROUP_SIZE 32768"
+            duck.execute(f"COPY ({_gains(store.rules, duck)}) TO {literal(str(unfinished))} ({options})")
         unfinished.rename(scratch)
     return scratch
-
-
-def _gather(rules: Rules, duck: "duckdb.DuckDBPyConnection") -> None:
-    """Make the table `gain` of the relation `gaining`, so many users at a time.
-
-    Lists and texts that grow under an aggregation cannot be spilled; finished rows can.
-    """
-    bounds = duck.execute(
-        f"""SELECT username FROM (
-            SELECT username, row_number() OVER (ORDER BY username) AS place
-            FROM (SELECT DISTINCT username FROM gaining WHERE username IS NOT NULL)
-        ) WHERE place % {USERS_GATHERED} = 0 ORDER BY username"""
-    ).fetchall()
-    names = ["", *(name for (name,) in bounds), None]
-    for place, (low, high) in enumerate(pairwise(names)):
-        below = "" if high is None else f" AND username < {literal(high)}"
-        duck.execute(
-            f"CREATE OR REPLACE VIEW gaining_now AS FROM gaining WHERE username >= {literal(low or '')}{below}"
-        )
-        query = _gains(rules, duck, "gaining_now")
-        duck.execute(f"INSERT INTO gain {query}" if place else f"CREATE TABLE gain AS {query}")
-
-
-def _fold(store: Store, duck: "duckdb.DuckDBPyConnection", gains: str) -> int:
-    """Merge the relation of gains into users and totals; how many users there were.
-
-    What somebody gains of whom nothing is known yet is their state as it stands: it goes from DuckDB to SQLite
-    without becoming a UserState. Everybody else is merged.
-    """
-    store.check_rules()
-    duck.execute(f"CREATE OR REPLACE TABLE gain AS {gains}")
-    users, first, last = duck.execute("SELECT count(*), min(username), max(username) FROM gain").fetchall()[0]
-    if not users:
-        return 0
-    names = store.conn.execute("SELECT name FROM user WHERE name BETWEEN ? AND ?", (first, last))
-    load_rows(duck, "known", {"name": "VARCHAR"}, iter(lambda: names.fetchmany(_USERS_AT_ONCE), []))
-    delta: Facts = Counter()
-    known = duck.execute(f"SELECT {_GAINS} FROM gain WHERE username IN (FROM known) ORDER BY username")
-    met = 0
-    while rows := known.fetchmany(_USERS_AT_ONCE):
-        met += len(rows)
-        states = load_users(store.conn, [row[0] for row in rows])
-        for name, *gain in rows:
-            before = states[name]
-            states[name] = after = merge(before, user_state(*gain))
-            add(delta, change(before, after, store.rules))
-        save_users(store.conn, states)
-    newcomers = duck.execute(f"SELECT {_GAINS}, 0 FROM gain WHERE username NOT IN (FROM known) ORDER BY username")
-    while rows := newcomers.fetchmany(_USERS_AT_ONCE):
-        insert_users(store.conn, rows)
-    add(delta, _facts_of_newcomers(duck, store.rules))
-    add_to_totals(store.conn, delta)
-    add_meta(store.conn, "users", users - met)
-    return int(users)
-
-
-def _facts_of_newcomers(duck: "duckdb.DuckDBPyConnection", rules: Rules) -> Facts:
-    """What the users of `gain` who are not `known` contribute; the sum of state.fold.facts over them."""
-    groups = duck.execute(
-        f"""SELECT cohort, week - cohort, engaged, count(*) FROM (
-            SELECT (registered_at // 86400000000 + 3) // 7 AS cohort, events >= {rules.engaged_events} AS engaged,
-                unnest(active) AS week
-            FROM gain WHERE registered_at IS NOT NULL AND username NOT IN (FROM known)
-        ) WHERE week >= cohort GROUP BY ALL"""
-    ).fetchall()
-    found: Facts = Counter()
-    for cohort, offset, engaged, users in groups:
-        for population in populations_of(rules.engaged_events if engaged else 0, flagged=False, rules=rules):
-            found[cohort, offset, population] += users
-    return found
 
 
 def _of_files(store: Store, folded: int) -> str:
@@ -227,33 +189,74 @@ def _of_files(store: Store, folded: int) -> str:
     return " UNION ALL ".join(parts)
 
 
-def _gains(rules: Rules, duck: "duckdb.DuckDBPyConnection", relation: str) -> str:
-    """SQL: one row a user in the order of names: the columns of what the relation's rows alone would make of them,
-    and `active`, the weeks as a list.
-
-    A week's active days are a bit mask on the way, bit 0 being its Monday; the earliest five days lie in the
-    earliest five weeks.
-    """
-    topics = [topic for (topic,) in duck.execute(f"SELECT DISTINCT topic FROM {relation}").fetchall()]
+def _gains(rules: Rules, duck: "duckdb.DuckDBPyConnection") -> str:
+    """SQL: what the relation `gaining` brings each user, one row a user and week, in the order of names."""
+    topics = [topic for (topic,) in duck.execute("SELECT DISTINCT topic FROM gaining").fetchall()]
     creating = ", ".join(map(literal, rules.registration_topics(topics))) or "NULL"
     counted = "TRUE" if rules.attribution == "any" else "role = 'actor'"
     return f"""
-        SELECT username, first_at, last_at, registered_at, events, weeks, active,
-            to_json(flatten(list_transform(early, lambda week: list_transform(
-                {_BITS}[week % 128 + 1], lambda bit: week // 128 * 7 - 3 + bit)))[:{EARLY_DAYS}])::VARCHAR AS early_days
-        FROM (
-            SELECT username, min(first_at) AS first_at, max(last_at) AS last_at, min(registered_at) AS registered_at,
-                sum(events)::BIGINT AS events, min(week * 128 + days, {EARLY_DAYS}) AS early, list(week) AS active,
-                '{{' || string_agg('"' || week || '":' || events, ',') || '}}' AS weeks
+        SELECT {_TOGETHER} FROM (
+            SELECT username, day // 7 AS week, first_at, last_at, events, 1::UTINYINT << (day % 7)::UTINYINT AS days,
+                CASE WHEN creates THEN first_at END AS registered_at
             FROM (
-                SELECT username, day // 7 AS week, min(first_at) AS first_at, max(last_at) AS last_at,
-                    sum(events)::BIGINT AS events, bit_or(1::UTINYINT << (day % 7)::UTINYINT) AS days,
-                    min(first_at) FILTER (creates) AS registered_at
-                FROM (
-                    SELECT username, epoch_us(first_at) AS first_at, epoch_us(last_at) AS last_at, events,
-                        (epoch_us(first_at) // 86400000000 + 3)::INTEGER AS day,
-                        role = 'actor' AND topic IN ({creating}) AS creates
-                    FROM {relation} WHERE username IS NOT NULL AND {counted}
-                ) GROUP BY username, week
-            ) GROUP BY username
-        ) ORDER BY username"""
+                SELECT username, epoch_us(first_at) AS first_at, epoch_us(last_at) AS last_at, events,
+                    (epoch_us(first_at) // 86400000000 + 3)::INTEGER AS day,
+                    role = 'actor' AND topic IN ({creating}) AS creates
+                FROM gaining WHERE username IS NOT NULL AND {counted}
+            )
+        ) GROUP BY username, week ORDER BY username"""
+
+
+def _fold_next(
+    store: Store,
+    duck: "duckdb.DuckDBPyConnection",
+    gathered: str,
+    after: str | None,
+    users_a_step: int = USERS_A_STEP,
+) -> str | None:
+    """Add the gains of the next users to users and totals; the last one's name, None where there is nobody left.
+
+    after: the last name that is done.
+    """
+    store.check_rules()
+    waiting = f"{gathered} WHERE {'TRUE' if after is None else f'username > {literal(after)}'}"
+    users, last = duck.execute(
+        f"SELECT count(*), max(username) FROM (SELECT DISTINCT username FROM {waiting} ORDER BY 1 LIMIT {users_a_step})"
+    ).fetchall()[0]
+    if not users:
+        return None
+    duck.execute(f"CREATE OR REPLACE TABLE gain AS FROM {waiting} AND username <= {literal(last)}")
+    names = duck.execute("SELECT DISTINCT username FROM gain").fetchall()
+    load_rows(duck, "known", _USER, user_rows(store.conn, [name for (name,) in names]))
+    (met,) = duck.execute("SELECT count(*) FROM known").fetchall()[0]
+    if met:
+        duck.execute(
+            f"""CREATE TABLE together AS SELECT {_TOGETHER} FROM (FROM gain UNION ALL BY NAME {_KNOWN_GAINS})
+            GROUP BY username, week; DROP TABLE gain; ALTER TABLE together RENAME TO gain"""
+        )
+    duck.execute(f"CREATE OR REPLACE TABLE gainer AS {_USERS_OF_GAINS}")
+    gainers = duck.execute("FROM gainer ORDER BY username")
+    while rows := gainers.fetchmany(_ROWS_AT_ONCE):
+        save_rows(store.conn, rows)
+    delta = _facts(duck, store.rules, "gainer", "gain")
+    if met:
+        delta.subtract(_facts(duck, store.rules, "known", f"({_KNOWN_WEEKS})"))
+    add_to_totals(store.conn, delta)
+    add_meta(store.conn, "users", users - met)
+    return str(last)
+
+
+def _facts(duck: "duckdb.DuckDBPyConnection", rules: Rules, users: str, weeks: str) -> Facts:
+    """What the users contribute; the sum of state.fold.facts over them. weeks: a relation of user and week."""
+    groups = duck.execute(
+        f"""SELECT cohort, week - cohort, seen, flagged, count(*) FROM (
+            SELECT username, (registered_at // 86400000000 + 3) // 7 AS cohort, flagged,
+                least(events, {rules.engaged_events}) AS seen
+            FROM {users} WHERE registered_at IS NOT NULL
+        ) JOIN {weeks} USING (username) WHERE week >= cohort GROUP BY ALL"""
+    ).fetchall()
+    found: Facts = Counter()
+    for cohort, offset, events, flagged, count in groups:
+        for population in populations_of(events, bool(flagged), rules):
+            found[cohort, offset, population] += count
+    return found

@@ -1,6 +1,6 @@
 """Archives into the log: vectorised, chunk by chunk, each chunk one writing step, resumable."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from state.bulk import Progress, fold_pending, fold_rows, no_progress
@@ -17,9 +17,10 @@ from state.log import (
     load_hot,
     parquet_sql,
 )
+from state.screening import touch
 from state.segments import write_segments
 from state.store import Store, add_meta, get_meta, raise_watermark
-from state.weeks import week_end
+from state.weeks import week_of, week_start
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,8 +28,25 @@ if TYPE_CHECKING:
 #: Rows a chunk: the writing step then takes about two seconds, and live batches come between.
 CHUNK_ROWS = 500_000
 
+#: Rows of the week that is not over, up to which they stay hot with those that live batches bring: a file for each
+#: hour that is caught up would be many, and more hot rows would take ten times as long as a file.
+HOT_ROWS = 50_000
+
 #: SQL: the second of a table's event time.
 _SECOND = "epoch_us({}.sent_at) // 1000000"
+
+#: SQL: whether a row of the source has an id of its own.
+_HAS_ID = "source.msg_id IS NOT NULL AND NOT starts_with(source.msg_id, 'derived-')"
+
+#: SQL: columns that the log has of every row, and the value of those that a source may do without.
+_DERIVED = {
+    "msg_id": "coalesce(source.msg_id, 'derived-' || "
+    "md5(concat_ws(chr(31), epoch_us(sent_at), topic, coalesce(username, ''))))",
+    "service": "topic_service.service",
+}
+_OTHERWISE = {"role": "'actor'", "is_bot": "false"}
+
+_ROWS_AT_ONCE = 20_000
 
 
 class Imported(NamedTuple):
@@ -46,6 +64,7 @@ class Source(NamedTuple):
     name: str | None  #: identifies the archive's content, so that an interrupted import goes on where it was
     relation: str  #: SQL of the relation
     dead: Sequence[DeadLetter] = ()
+    lacks: Collection[str] = ()  #: columns that are null in every row
 
 
 def import_source(
@@ -78,7 +97,7 @@ def import_source(
     result = Imported(total, 0, 0, 0)
     for chunk in _chunks([(week, rows) for week, rows in weeks if week > through]):
         first, last = chunk[0][0], chunk[-1][0]
-        events, messages, expired = _import_chunk(store, duck, source.name, first, last, newest)
+        events, messages, expired = _import_chunk(store, duck, source, first, last, newest)
         done += sum(rows for _, rows in chunk)
         progress(done, total)
         result = result._replace(
@@ -111,9 +130,9 @@ def _classify_topics(duck: "duckdb.DuckDBPyConnection") -> None:
 
 
 def _import_chunk(
-    store: Store, duck: "duckdb.DuckDBPyConnection", name: str | None, first: int, last: int, newest: int
+    store: Store, duck: "duckdb.DuckDBPyConnection", source: Source, first: int, last: int, newest: int
 ) -> tuple[int, int, int]:
-    own_ids = _read_chunk(duck, first, last)
+    own_ids = _read_chunk(duck, source.lacks, first, last)
     with store.writing() as conn:
         expired_through = get_meta(conn, "expired_through")
         expired = 0
@@ -122,57 +141,63 @@ def _import_chunk(
                 "SELECT count(DISTINCT msg_id) FROM fresh WHERE week <= ?", [expired_through]
             ).fetchall()[0]
             duck.execute("DELETE FROM fresh WHERE week <= ?", [expired_through])
-        watermark = max(newest, get_meta(conn, "watermark", newest))
-        anything_known = _drop_known(store, duck, first, last, watermark)
+        hot = _hot_week(duck, max(newest, get_meta(conn, "watermark", newest)))
+        anything_known = _drop_known(store, duck, first, last, hot)
         rows, events, newest_here = duck.execute(
             "SELECT count(*), count(username), epoch_us(max(sent_at)) FROM fresh"
         ).fetchall()[0]
         messages = rows if own_ids and not anything_known else _new_messages(duck)
         if rows:
+            touch(conn, first, last)
             raise_watermark(conn, newest_here)
-            _write_log(store, duck, watermark)
+            _write_log(store, duck, hot)
         add_meta(conn, "messages", messages)
         add_meta(conn, "events", events)
         add_meta(conn, "expired_messages", expired)
-        if name is not None:
-            conn.execute("INSERT OR REPLACE INTO imported VALUES (?, ?)", (name, last))
-    duck.execute("DROP TABLE fresh; DROP TABLE known")
+        if source.name is not None:
+            conn.execute("INSERT OR REPLACE INTO imported VALUES (?, ?)", (source.name, last))
+    duck.execute("DROP VIEW log; DROP TABLE fresh; DROP TABLE known")
     return events, messages, expired
 
 
-def _read_chunk(duck: "duckdb.DuckDBPyConnection", first: int, last: int) -> bool:
+def _read_chunk(duck: "duckdb.DuckDBPyConnection", lacks: Collection[str], first: int, last: int) -> bool:
     """The chunk's rows as the table `fresh`, each event once; whether each row is a message of its own.
 
+    The view `log` has them in the log's columns: what the archive lacks is not stored row by row.
     Nothing of the state is looked at yet.
     """
-    plain = ", ".join(f"source.{name}" for name in COLUMNS if name not in {"msg_id", "role", "service", "is_bot"})
-    has_id = "source.msg_id IS NOT NULL AND NOT starts_with(source.msg_id, 'derived-')"
-    same_row = "concat_ws(chr(31), epoch_us(sent_at), topic, coalesce(username, ''))"
-    low, high = (f"make_timestamp(({week} * 7 - 3) * 86400000000)" for week in (first, last + 1))
+    absent = {name: f"{_OTHERWISE.get(name, 'NULL')}::{COLUMNS[name]}" for name in lacks if name not in _DERIVED}
+    stored = [name for name in COLUMNS if name not in absent]
+    found = {name: f"coalesce(source.{name}, {value})" for name, value in _OTHERWISE.items()} | _DERIVED
+    low, high = (f"make_timestamp({week_start(week)})" for week in (first, last + 1))
     duck.execute(
         f"""CREATE OR REPLACE TABLE fresh AS
-        SELECT {WEEK_SQL} AS week, {NAMES}, has_id
-        FROM (
-            SELECT {plain}, {has_id} AS has_id, coalesce(source.role, 'actor') AS role,
-                coalesce(source.is_bot, false) AS is_bot, topic_service.service,
-                coalesce(source.msg_id, 'derived-' || md5({same_row})) AS msg_id
-            FROM source JOIN topic_service USING (topic)
-            WHERE sent_at >= {low} AND sent_at < {high})"""
+        SELECT {WEEK_SQL} AS week, {_HAS_ID} AS has_id,
+            {", ".join(f"{found.get(name, f'source.{name}')} AS {name}" for name in stored)}
+        FROM source JOIN topic_service USING (topic) WHERE sent_at >= {low} AND sent_at < {high}"""
     )
     # hash() differs between versions of DuckDB and is nothing to keep; within one query it is a cheap test.
     rows, ids = duck.execute("SELECT count(*), count(DISTINCT hash(msg_id)) FROM fresh").fetchall()[0]
-    if ids == rows:
-        return True
-    # The strongest role wins: "actor" sorts before "affected".
-    duck.execute(
-        """CREATE TABLE once AS
-        SELECT DISTINCT ON (msg_id, username) * FROM fresh ORDER BY msg_id, username, role, sent_at;
-        DROP TABLE fresh; ALTER TABLE once RENAME TO fresh"""
-    )
-    return False
+    if ids < rows:
+        # The strongest role wins: "actor" sorts before "affected".
+        order = ", ".join(name for name in ("msg_id", "username", "role", "sent_at") if name in stored)
+        duck.execute(
+            f"""CREATE TABLE once AS SELECT DISTINCT ON (msg_id, username) * FROM fresh ORDER BY {order};
+            DROP TABLE fresh; ALTER TABLE once RENAME TO fresh"""
+        )
+    columns = ", ".join(f"{absent[name]} AS {name}" if name in absent else name for name in COLUMNS)
+    duck.execute(f"CREATE OR REPLACE VIEW log AS SELECT week, {columns} FROM fresh")
+    return bool(ids == rows)
 
 
-def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, last: int, watermark: int) -> bool:
+def _hot_week(duck: "duckdb.DuckDBPyConnection", watermark: int) -> int | None:
+    """The week whose rows go to the hot end: the one that is not over, where the chunk has few of it."""
+    week = week_of(watermark)
+    (rows,) = duck.execute("SELECT count(*) FROM fresh WHERE week = ?", [week]).fetchall()[0]
+    return week if 0 < rows <= HOT_ROWS else None
+
+
+def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, last: int, hot: int | None) -> bool:
     """Delete from `fresh` what the log has already; whether it has anything of these weeks, the table `known`.
 
     A row is known by id and user. Where one side has no id of its own (an archive of a notebook), it is known by
@@ -180,16 +205,19 @@ def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, las
     """
     columns = "msg_id, sent_at, topic, coalesce(username, '') AS username"
     # Rows that go to the hot end must not clash with any row there, of whichever week.
-    within = f"week BETWEEN {first} AND {last}" if _is_over(last, watermark) else "TRUE"
-    load_hot(duck, store.conn, within)
+    load_hot(duck, store.conn, f"week BETWEEN {first} AND {last}" if hot is None else "TRUE")
     parts = [f"SELECT {columns} FROM hot"]
     if sealed := files(store.conn, weeks=range(first, last + 1)):
         parts.append(f"SELECT {columns} FROM {parquet_sql(store.directory, sealed)}")
     duck.execute(
         f"""CREATE OR REPLACE TABLE known AS
         SELECT msg_id, sent_at, topic, username, NOT starts_with(msg_id, 'derived-') AS had_id
-        FROM ({" UNION ALL ".join(parts)});
-        DELETE FROM fresh USING known
+        FROM ({" UNION ALL ".join(parts)})"""
+    )
+    if not duck.execute("SELECT EXISTS (FROM known)").fetchall()[0][0]:
+        return False
+    duck.execute(
+        f"""DELETE FROM fresh USING known
         WHERE fresh.msg_id = known.msg_id AND coalesce(fresh.username, '') = known.username;
         DELETE FROM fresh USING known
         WHERE has_id <> had_id AND {_SECOND.format("fresh")} = {_SECOND.format("known")}
@@ -198,15 +226,7 @@ def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, las
         WHERE NOT has_id AND NOT had_id AND fresh.sent_at = known.sent_at
             AND fresh.topic = known.topic AND coalesce(fresh.username, '') = known.username"""
     )
-    return bool(duck.execute("SELECT EXISTS (FROM known)").fetchall()[0][0])
-
-
-def _is_over(week: int, watermark: int) -> bool:
-    """Whether an archive's rows of the week go to Parquet at once.
-
-    Sealing waits for late messages; an archive has them already, and hot rows cost ten times as much to write.
-    """
-    return week_end(week) <= watermark
+    return True
 
 
 def _new_messages(duck: "duckdb.DuckDBPyConnection") -> int:
@@ -215,24 +235,19 @@ def _new_messages(duck: "duckdb.DuckDBPyConnection") -> int:
     return int(duck.execute(query).fetchall()[0][0])
 
 
-def _write_log(store: Store, duck: "duckdb.DuckDBPyConnection", watermark: int) -> None:
-    """Sealed weeks to Parquet, the others to the hot end."""
-    weeks = [week for (week,) in duck.execute("SELECT DISTINCT week FROM fresh").fetchall()]
-    old = [week for week in weeks if _is_over(week, watermark)]
-    if old:
-        listed = ", ".join(map(str, old))
-        duck.execute(f"CREATE OR REPLACE VIEW sealed AS SELECT week, {NAMES} FROM fresh WHERE week IN ({listed})")
-        write_segments(store, duck, "sealed", folded=PENDING)
-    if len(old) == len(weeks):
+def _write_log(store: Store, duck: "duckdb.DuckDBPyConnection", hot: int | None) -> None:
+    """The rows of `log` to Parquet, those of the hot week to the hot end."""
+    duck.execute(f"CREATE OR REPLACE VIEW sealed AS FROM log WHERE {'TRUE' if hot is None else f'week <> {hot}'}")
+    write_segments(store, duck, "sealed", folded=PENDING)
+    if hot is None:
         return
-    listed = ", ".join(str(week) for week in weeks if week not in old)
-    duck.execute(f"CREATE OR REPLACE VIEW open AS SELECT * FROM fresh WHERE week IN ({listed})")
+    duck.execute(f"CREATE OR REPLACE VIEW open AS FROM log WHERE week = {hot}")
     names = NAMES.replace("sent_at", "epoch_us(sent_at)").replace("received_at", "epoch_us(received_at)")
     result = duck.execute(f"SELECT {KEY_SQL} AS key, week, {names} FROM open ORDER BY key")
-    while rows := result.fetchmany(50_000):
+    while rows := result.fetchmany(_ROWS_AT_ONCE):
         store.conn.executemany(f"INSERT INTO event VALUES ({', '.join('?' * 16)})", rows)
     result = duck.execute(f"SELECT DISTINCT {MESSAGE_KEY_SQL} AS key, week FROM open ORDER BY key")
-    while rows := result.fetchmany(50_000):
+    while rows := result.fetchmany(_ROWS_AT_ONCE):
         # The hot end may know the message by another of its users.
         store.conn.executemany("INSERT OR IGNORE INTO message VALUES (?, ?)", rows)
     fold_rows(store, duck, "open")

@@ -2,18 +2,19 @@
 
 import json
 import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from state.coverage import listen_until
 from state.dead_letters import DeadLetter, bury
 from state.duck import connect
 from state.event import Event, event_key, key_of
-from state.fold import Facts, add, apply
-from state.log import files, parquet_sql
+from state.fold import Facts, UserState, add, apply
+from state.log import files_reaching, parquet_sql
 from state.store import Store, add_meta, get_meta, raise_watermark
 from state.users import add_to_totals, load_users, save_users
+from state.watch import Looked, Watch, look, watch_of
 from state.weeks import week_of
 
 #: What became of one message: expired means that its week has been replaced by day summaries.
@@ -25,25 +26,41 @@ _INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 16)})"
 Message = Sequence[Event]
 
 
+class Committed(NamedTuple):
+    """What became of each message of a batch, in their order, and what the detector made of them."""
+
+    dispositions: list[Disposition]
+    looked: Looked
+
+
 def commit_batch(
     store: Store,
     messages: Sequence[Message],
     dead: Sequence[DeadLetter] = (),
     listening: tuple[int, int] | None = None,
-) -> list[Disposition]:
-    """Commit the batch in one writing step; what became of each message, in their order.
+) -> Committed:
+    """Commit the batch in one writing step.
 
     listening: (id of the coverage interval, event time up to which we have listened).
     Raises StateBusyError, with nothing written, where trying again helps.
     """
+    # What a failed step has shown the detector is not in the log: it is then read again.
+    watch, store.watch = store.watch, None
     with store.writing() as conn:
         bury(conn, dead)
         if listening:
             listen_until(conn, *listening)
-        return _take_in(store, conn, messages) if messages else []
+        committed = Committed([], Looked())
+        if messages:
+            watch, committed = _take_in(store, conn, watch, messages)
+    store.watch = watch
+    return committed
 
 
-def _take_in(store: Store, conn: sqlite3.Connection, messages: Sequence[Message]) -> list[Disposition]:
+def _take_in(
+    store: Store, conn: sqlite3.Connection, watch: Watch | None, messages: Sequence[Message]
+) -> tuple[Watch, Committed]:
+    watch = watch_of(store, watch)
     expired_through = get_meta(conn, "expired_through")
     keyed = [[(event_key(e.msg_id, e.user), e) for e in message] for message in messages]
     message_keys = [key_of(message[0].msg_id) for message in messages]
@@ -69,13 +86,14 @@ def _take_in(store: Store, conn: sqlite3.Connection, messages: Sequence[Message]
 
     conn.executemany("INSERT INTO message VALUES (?, ?)", new_messages.items())
     conn.executemany(_INSERT_EVENT, (_row(key, event) for key, event in fresh))
-    _fold(store, conn, [event for _, event in fresh if event.user is not None])
+    named = [event for _, event in fresh if event.user is not None]
+    users = _fold(store, conn, named)
+    if fresh:
+        raise_watermark(conn, max(event.at for _, event in fresh))
     add_meta(conn, "messages", len(new_messages))
     add_meta(conn, "events", sum(event.user is not None for _, event in fresh))
     add_meta(conn, "expired_messages", expired)
-    if fresh:
-        raise_watermark(conn, max(event.at for _, event in fresh))
-    return dispositions
+    return watch, Committed(dispositions, look(store, watch, named, users))
 
 
 def _row(key: int, event: Event) -> tuple[object, ...]:
@@ -93,12 +111,13 @@ def _known(
     events = _present(conn, "event", event_keys)
     messages = _present(conn, "message", message_keys)
 
-    by_week: dict[int, set[str]] = defaultdict(set)
-    for message in keyed:
-        by_week[week_of(message[0][1].at)].add(message[0][1].msg_id)
-    if sealed := files(conn, weeks=by_week):
-        # Late: the week has been sealed, so its files are asked, once for the whole batch.
-        ids = sorted(set().union(*by_week.values()))
+    firsts = [message[0][1] for message in keyed]
+    earliest: dict[int, int] = {}
+    for event in sorted(firsts, key=lambda event: event.at):
+        earliest.setdefault(week_of(event.at), event.at)
+    if sealed := files_reaching(conn, earliest):
+        # Late: its time lies within files of the week, so these are asked, once for the whole batch.
+        ids = sorted({event.msg_id for event in firsts})
         with connect(store.directory) as duck:
             rows = parquet_sql(store.directory, sealed)
             found = duck.execute(
@@ -116,7 +135,8 @@ def _present(conn: sqlite3.Connection, table: str, keys: Iterable[int]) -> set[i
     return {key for (key,) in found}
 
 
-def _fold(store: Store, conn: sqlite3.Connection, events: Sequence[Event]) -> None:
+def _fold(store: Store, conn: sqlite3.Connection, events: Sequence[Event]) -> dict[str, UserState]:
+    """Fold the events into users and totals; the states of all whom they name."""
     store.check_rules()
     states = load_users(conn, {event.user for event in events if event.user is not None})
     known = states.keys() | set()
@@ -135,3 +155,4 @@ def _fold(store: Store, conn: sqlite3.Connection, events: Sequence[Event]) -> No
     add_meta(conn, "users", len(touched - known))
     save_users(conn, {name: states[name] for name in touched})
     add_to_totals(conn, delta)
+    return states

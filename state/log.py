@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from state.duck import MEMORY_LIMIT, connect, literal
 from state.errors import StateError
 from state.store import DATABASE, read_store, reading
+from state.weeks import SECOND
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,6 +44,9 @@ EVENTS, DAYS = "events", "days"
 #: segment.folded: whether the users have gained from the file: not yet, by the job under way, yes.
 PENDING, UNDER_WAY, FOLDED = 0, 1, 2
 
+#: The event times of one message, from the bus and from an archive that rounds, differ by less.
+SAME_TIME = 60 * SECOND
+
 #: A merge or an expiry may take files away under a reader; each time it looks again.
 _ATTEMPTS = 5
 
@@ -63,6 +67,19 @@ def files(
         """SELECT file FROM segment WHERE (:kind IS NULL OR kind = :kind) AND (:folded IS NULL OR folded = :folded)
             AND (:weeks IS NULL OR week IN (SELECT value FROM json_each(:weeks))) ORDER BY week, file""",
         {"kind": kind, "folded": folded, "weeks": None if weeks is None else json.dumps(sorted(set(weeks)))},
+    )
+    return [row[0] for row in found]
+
+
+def files_reaching(conn: sqlite3.Connection, earliest: Mapping[int, int]) -> list[str]:
+    """Files that may hold an event which is no earlier than its week's entry of {week: event time}.
+
+    What came after everything in a file is not in it: live batches do not ask files that end before them.
+    """
+    found = conn.execute(
+        """SELECT file FROM segment JOIN json_each(?) AS asked ON week = CAST(asked.key AS INTEGER)
+        WHERE kind = ? AND (last_at IS NULL OR last_at >= asked.value - ?) ORDER BY week, file""",
+        (json.dumps(earliest), EVENTS, SAME_TIME),
     )
     return [row[0] for row in found]
 

@@ -8,6 +8,7 @@ from state.cells import CellState, cell_state, weeks_touched
 from state.coverage import gaps
 from state.errors import HomecomingError
 from state.rules import POPULATIONS
+from state.spam.lifecycle import WAVE_MEMBER
 from state.store import SCHEMA_VERSION, get_meta
 from state.weeks import week_of
 
@@ -103,7 +104,7 @@ def status(conn: sqlite3.Connection) -> Status:
     """Counts of what the state holds."""
     (dead,) = conn.execute("SELECT count(*) FROM dead_letter").fetchone()
     (flags_open,) = conn.execute(
-        "SELECT count(*) FROM flag WHERE state IN ('suspect', 'raised', 'confirmed')"
+        "SELECT count(*) FROM flag WHERE state IN ('suspect', 'raised', 'confirmed') AND rule <> ?", (WAVE_MEMBER,)
     ).fetchone()
     return Status(
         messages=get_meta(conn, "messages", 0),

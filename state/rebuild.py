@@ -1,23 +1,19 @@
 """Every view from the log again, in one transaction: readers see the old views until the new ones stand."""
 
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from state.bulk import begin_folding, fold_range, fold_rows
 from state.duck import connect
-from state.fold import Facts, add, stand
+from state.flags import restand
 from state.log import DAYS, EVENTS, PENDING, WEEK_SQL, files, load_hot, parquet_sql
 from state.rules import Rules
+from state.screening import screen
 from state.segments import adopt_files
 from state.store import LOST, Store, get_meta, open_store, set_meta
-from state.users import add_to_totals, load_users, save_users
 
 if TYPE_CHECKING:
     import duckdb
-
-#: A flag stands while it is of such a severity and in such a state; only clearing lifts it.
-STANDING = "severity IN ('warning', 'critical') AND state IN ('raised', 'confirmed', 'expired')"
 
 
 def rebuild(directory: Path, rules: Rules | None = None) -> Store:
@@ -44,7 +40,8 @@ def rebuild(directory: Path, rules: Rules | None = None) -> Store:
         if begin_folding(store):
             while fold_range(store):
                 pass
-        _raise_flags(store, conn)
+        restand(conn, store.rules)
+        screen(store, 0, get_meta(conn, "watermark", 0) + 1)
     return store
 
 
@@ -83,15 +80,3 @@ def summarised_messages(duck: "duckdb.DuckDBPyConnection", path: Path) -> int:
         "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = 'messages'", [str(path)]
     ).fetchall()
     return int(found[0][0])
-
-
-def _raise_flags(store: Store, conn: sqlite3.Connection) -> None:
-    """Users with a standing flag leave the clean populations again."""
-    flagged = [name for (name,) in conn.execute(f"SELECT DISTINCT user FROM flag WHERE {STANDING} AND user NOT NULL")]
-    delta: Facts = Facts()
-    states = load_users(conn, flagged)
-    for name, state in states.items():
-        states[name], change = stand(state, flagged=True, rules=store.rules)
-        add(delta, change)
-    save_users(conn, states)
-    add_to_totals(conn, delta)

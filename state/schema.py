@@ -49,3 +49,27 @@ def _views_and_hot_log(db: Database) -> None:
             config TEXT NOT NULL)""",
     ):
         db.execute(statement)
+
+
+@migrations(name="0002_decisions")
+def _decisions(db: Database) -> None:
+    for statement in (
+        # Event time at which a wave's key fired last.
+        "ALTER TABLE flag ADD COLUMN until INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX flag_user ON flag (user)",
+        "CREATE INDEX flag_rule ON flag (rule, raised_at)",
+        "CREATE INDEX flag_state ON flag (state, raised_at)",
+        # What operators decided; never derived, so a rebuild keeps it. decided_at is processing time.
+        """CREATE TABLE decision (
+            id INTEGER PRIMARY KEY, flag TEXT NOT NULL, user TEXT, rule TEXT NOT NULL, crossed_at INTEGER NOT NULL,
+            verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'cleared')), reason TEXT NOT NULL,
+            decided_at INTEGER NOT NULL)""",
+        "CREATE INDEX decision_user ON decision (user, rule)",
+    ):
+        db.execute(statement)
+
+
+@migrations(name="0003_span_of_files")
+def _span_of_files(db: Database) -> None:
+    """The latest event time in a file, microseconds; null where it is not known."""
+    db.execute("ALTER TABLE segment ADD COLUMN last_at INTEGER")

@@ -25,8 +25,9 @@ SEAL_AFTER = 3 * DAY
 #: So many files of one week are merged into one at the next sealing.
 MERGE_AT = 5
 
-#: zstd at its lowest level: 4 % larger than the default and a third faster to write.
-PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+#: zstd at its lowest level: 4 % larger than the default and a third faster to write. The second version's encoding of
+#: texts that do not repeat, as ids do, is a tenth smaller and faster.
+PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 
 #: No step takes as long; seconds.
 SCRATCH_KEPT_S = 24 * 3600
@@ -202,10 +203,13 @@ def enter_file(
 ) -> None:
     """Enter the file in the manifest."""
     path = directory / name
-    (rows,) = duck.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall()[0]
+    kind = name.partition("/")[0]
+    at = "sent_at" if kind == EVENTS else "last_at"
+    found = duck.execute(f"SELECT count(*), epoch_us(max({at})) FROM read_parquet(?)", [str(path)]).fetchall()
+    rows, last_at = found[0]
     conn.execute(
-        "INSERT INTO segment (file, week, kind, rows, bytes, folded) VALUES (?, ?, ?, ?, ?, ?)",
-        (name, week, name.partition("/")[0], rows, path.stat().st_size, folded),
+        "INSERT INTO segment (file, week, kind, rows, bytes, folded, last_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (name, week, kind, rows, path.stat().st_size, folded, last_at),
     )
 
 

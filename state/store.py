@@ -16,10 +16,12 @@ from state.rules import Rules
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+    from state.watch import Watch
+
 DATABASE = "homecoming.sqlite"
 
 #: The newest schema this program knows (the number of migrations), kept in the file as PRAGMA user_version.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 3
 
 #: Key in `meta`: the database was made anew beside a sealed log, and no rebuild has come to its end since.
 LOST = "lost"
@@ -44,6 +46,7 @@ class Store:
         self.db = db
         self.conn: sqlite3.Connection = db.conn
         self.rules = rules
+        self.watch: Watch | None = None  #: the live detector, once a batch was committed
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -100,6 +103,7 @@ def open_store(directory: Path, rules: Rules | None = None, *, rebuilding: bool 
         _migrate(store)
         if rules is None or not rebuilding:
             _check_rules(store, given=rules is not None)
+        _keep_detection(store, given=rules is not None)
         refused.pop_all()
     return store
 
@@ -220,6 +224,17 @@ def _check_rules(store: Store, *, given: bool) -> None:
     if not given:
         store.rules = Rules.from_fingerprint(get_meta(store.conn, "rules"))
     store.check_rules()
+
+
+def _keep_detection(store: Store, *, given: bool) -> None:
+    """What the detectors go by is kept with the state, for whoever names no configuration."""
+    kept = get_meta(store.conn, "detection")
+    if not given:
+        if kept is not None:
+            store.rules = store.rules.detecting(kept)
+    elif kept != store.rules.detection():
+        with store.writing() as conn:
+            set_meta(conn, "detection", store.rules.detection())
 
 
 def _refuse_newer(conn: sqlite3.Connection, path: Path) -> None:

@@ -2,9 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from state.fold import UserState
+
+_ROWS_AT_ONCE = 5_000
 
 _ADD_TO_TOTAL = """INSERT INTO cohort_week VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET users = users + excluded.users"""
@@ -12,24 +15,25 @@ _ADD_TO_TOTAL = """INSERT INTO cohort_week VALUES (?, ?, ?, ?)
 
 def load_users(conn: sqlite3.Connection, names: Iterable[str]) -> dict[str, UserState]:
     """The states of those of the users who have one."""
-    rows = conn.execute(
-        """SELECT name, first_seen, last_seen, registered_at, events, weeks, early_days, flagged
-           FROM user WHERE name IN (SELECT value FROM json_each(?))""",
-        (json.dumps(list(names)),),
-    )
-    return {name: user_state(*state) for name, *state in rows}
+    return {name: _state(*columns) for rows in user_rows(conn, names) for name, *columns in rows}
 
 
-def user_state(
+def user_rows(conn: sqlite3.Connection, names: Iterable[str]) -> Iterator[list[tuple[Any, ...]]]:
+    """Batches of the rows of those of the users who have one."""
+    wanted = json.dumps(list(names))
+    found = conn.execute("SELECT * FROM user WHERE name IN (SELECT value FROM json_each(?))", (wanted,))
+    return iter(lambda: found.fetchmany(_ROWS_AT_ONCE), [])
+
+
+def _state(
     first_seen: int,
     last_seen: int,
     registered_at: int | None,
     events: int,
     weeks: str,
     early_days: str,
-    flagged: int = 0,
+    flagged: int,
 ) -> UserState:
-    """The state that the columns of a user hold."""
     return UserState(
         first_seen,
         last_seen,
@@ -41,15 +45,15 @@ def user_state(
     )
 
 
-def insert_users(conn: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
-    """Insert rows of users of whom nothing was known, inside a writing step."""
-    conn.executemany("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+def save_rows(conn: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
+    """Write the rows of users, inside a writing step; in the order of names, so that neighbours share a page."""
+    conn.executemany("INSERT OR REPLACE INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def save_users(conn: sqlite3.Connection, states: Mapping[str, UserState]) -> None:
-    """Write the states, inside a writing step; sorted, so that neighbours share a page."""
-    conn.executemany(
-        "INSERT OR REPLACE INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    """Write the states, inside a writing step."""
+    save_rows(
+        conn,
         (
             (
                 name,
@@ -57,7 +61,7 @@ def save_users(conn: sqlite3.Connection, states: Mapping[str, UserState]) -> Non
                 state.last_seen,
                 state.registered_at,
                 state.events,
-                # JSON written by hand: json.dumps took a third of the time of a bulk fold.
+                # JSON written by hand: json.dumps is several times slower.
                 "{" + ",".join([f'"{week}":{events}' for week, events in state.weeks.items()]) + "}",
                 str(list(state.early_days)),
                 state.flagged,

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from state.errors import StateError
+from state.flags import STANDING
 from state.log import DAYS, files, parquet_sql
-from state.rebuild import STANDING, summarised_messages
+from state.rebuild import summarised_messages
 from state.rules import POPULATIONS, Rules
 from state.weeks import iso, week_name
 

@@ -7,6 +7,7 @@ ISO week (Monday 00:00 UTC), counted so that subtracting two weeks gives a reten
 from datetime import UTC, date, datetime, timedelta
 
 SECOND = 1_000_000
+HOUR = 3600 * SECOND
 DAY = 86_400 * SECOND
 WEEK = 7 * DAY
 

@@ -61,7 +61,7 @@ def issue(message: SimMessage) -> Body:
     issue = {
         "id": about.number(message, 9000),
         "full_url": about.issue_url(message),
-        "title": about.text(message)[:60],
+        "title": about.title(message),
         "content": about.text(message),
         "status": "Open",
         "close_status": None,
@@ -116,7 +116,7 @@ def push(message: SimMessage) -> Body:
             "name": about.actor(message).title(),
             "email": f"{about.actor(message)}@example.org",
             "username": about.actor(message),
-            "summary": about.text(message)[:60],
+            "summary": about.title(message),
             "message": about.text(message),
             "stats": {"files": {f"{package}.spec": {**total}}, "total": total},
             "rev": about.revision(message),
@@ -146,9 +146,9 @@ def discourse(message: SimMessage) -> Body:
     }
     if kind == "post":
         content |= {"username": about.actor(message), "user_id": person["id"], "raw": about.text(message)}
-        content |= {"topic_id": about.topic_number(message), "topic_title": about.text(message)[:60]}
+        content |= {"topic_id": about.topic_number(message), "topic_title": about.title(message)}
     else:
-        content |= {"title": about.text(message)[:60], "created_by": person}
+        content |= {"title": about.title(message), "created_by": person}
     return {
         "webhook_body": {kind: content},
         "webhook_headers": {

@@ -5,18 +5,12 @@ from heapq import merge
 from random import Random
 
 from consumer.simulation import people
+from consumer.simulation.bots import BOTS
 from consumer.simulation.model import Account, Scenario, SimMessage, Surge
-from consumer.simulation.people import Names, Person
+from consumer.simulation.names import Names
+from consumer.simulation.people import Person
 from consumer.simulation.styles import style_named
 from state.weeks import DAY, SECOND, WEEK, week_end, week_start
-
-#: Known bots: name -> (kind, messages a week).
-BOTS = {
-    "packit-bot": ("bodhi.update.comment", 340),
-    "upstream-release-bot": ("pagure.issue.new", 170),
-    "translation-bot": ("pagure.git.receive", 120),
-    "docs-build-bot": ("copr.build.start", 170),
-}
 
 #: Messages a week that name nobody.
 _COMPOSES_A_WEEK = 28
@@ -28,6 +22,9 @@ _COMEBACK = 0.004
 
 #: Below this chance of being active a person counts as gone.
 _GONE = 0.02
+
+#: Chance that an active week of somebody of the core holds a day of hundreds of actions.
+_MARATHON = 0.0025
 
 _NEVER_POSTS = 0.3
 _UPDATES_PROFILE = 0.35
@@ -51,6 +48,7 @@ class Community:
         self._gone: list[Person] = []
         self._known: list[str] = []
         self._settling: list[str] = []
+        self._arriving: list[tuple[int, Person]] = []
         self._pending: list[SimMessage] = []
         self._timeline = merge(*(_onsets(scenario, style, every) for style, every in scenario.incidents))
         self._next = next(self._timeline, None)
@@ -66,6 +64,12 @@ class Community:
         begins = week_start(self._week)
         self._known += self._settling
         self._settling.clear()
+        arriving, self._arriving = self._arriving, []
+        for at, person in arriving:
+            if at < begins:
+                self._welcome(person)
+            else:
+                self._arriving.append((at, person))
         said, self._pending = self._pending, []
         said += self._routine(rng, begins)
         said += self._returns(rng, begins)
@@ -112,6 +116,9 @@ class Community:
                     sitting = min(actions, 1 + int(rng.random() * 5))
                     actions -= sitting
                     yield from people.session(person, people.moment(rng, begins), sitting, self._known, rng)
+                if person.account.label == "core" and rng.random() < _MARATHON:
+                    whole_day = rng.randrange(80, 350)
+                    yield from people.session(person, people.moment(rng, begins), whole_day, self._known, rng)
             person.heat *= person.decay
             (staying if person.heat > _GONE else self._gone).append(person)
         self._active = staying
@@ -141,8 +148,7 @@ class Community:
             incident = style_named(style)(self._names, self._known, rng, begins)
             for account in incident.accounts:
                 self.accounts[account.name] = account
-            for person in incident.people:
-                self._welcome(person)
+            self._arriving += incident.newcomers
             if incident.surge is not None:
                 self.surges.append(incident.surge)
             yield from incident.messages

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from consumer.simulation.model import SimMessage
+from consumer.simulation.words import words
 from state.weeks import to_datetime
 
 T = TypeVar("T")
@@ -24,7 +25,8 @@ BADGES = ("white-rabbit", "first-post", "helping-hand", "test-pilot", "wiki-smit
 GROUPS = ("packager", "docs", "designers", "ambassadors")
 DISCOURSE = "https://discussion.fedoraproject.org"
 RELEASE = "F40"
-_TEXTS = (
+#: What many write in the very same words, and the share of texts that are one of these.
+_COMMONPLACES = (
     "Thanks, this works for me now.",
     "I can reproduce this on the current release.",
     "Could somebody with access have a look?",
@@ -32,7 +34,15 @@ _TEXTS = (
     "Proposed change attached, comments welcome.",
     "Closing the loop: fixed in the latest build.",
 )
+_COMMONPLACE_SHARE = 0.2
 
+_WORDS = words(
+    "after update the installer fails with an empty screen when session starts under wayland on my laptop kernel log"
+    " shows driver timeout please check mirror translation page typo release notes link broken meeting moved package"
+    " review needs sponsor build test passes keyboard layout wrong font missing bluetooth headset drops network slow"
+    " again nightly image boots fine"
+)[:64]
+_WORD_BITS = 6
 
 #: Details come from the low bits alone, so two messages about one thing differ only in the high ones.
 _WINDOW = 0xFFFF_FFFF
@@ -50,7 +60,22 @@ def number(message: SimMessage, most: int, shift: int = 0) -> int:
 
 
 def text(message: SimMessage) -> str:
-    return message.text or f"{pick(message, _TEXTS, 5)} (note {number(message, 10**9, 7)})"
+    """What was written: mostly words of one's own, sometimes what everybody writes."""
+    if message.text:
+        return message.text
+    if number(message, 1000, 5) <= 1000 * _COMMONPLACE_SHARE:
+        return pick(message, _COMMONPLACES, 15)
+    bits = message.bits >> 20
+    places = (bits >> _WORD_BITS * place for place in range(8 + bits % 4))
+    return " ".join(_WORDS[place % len(_WORDS)] for place in places)
+
+
+def title(message: SimMessage) -> str:
+    return text(message).partition("\n")[0][:80]
+
+
+def titled_text(message: SimMessage) -> str:
+    return f"{title(message)}\n{text(message)}"
 
 
 def project_name(message: SimMessage) -> str:

@@ -30,6 +30,7 @@ class Kind:
 
     package: the Python package that defines the schema.
     object, namespace, size: what a row says about the message; sizes are signed, in lines.
+    written: the words of which a row has the hash.
     packages, groups: what the schema class names in the headers.
     together: everybody named acted, not only the first.
     in_headers: whether the schema class names its people in the headers.
@@ -42,6 +43,7 @@ class Kind:
     object: Callable[[SimMessage], str | None] = _none
     namespace: Callable[[SimMessage], str | None] = _none
     size: Callable[[SimMessage], int | None] = _none
+    written: Callable[[SimMessage], str | None] = _none
     packages: Callable[[Body], Iterable[str]] = _nobody
     groups: Callable[[Body], Iterable[str]] = _nobody
     together: bool = False
@@ -61,8 +63,13 @@ def _alias_packages(body: Body) -> list[str]:
     return [build["nvr"].rsplit("-", 2)[0] for build in body["comment"]["update"]["builds"]]
 
 
-def _pagure(action: str, body: Callable[[SimMessage], Body], url: Callable[[SimMessage], str]) -> Kind:
-    return Kind(_PAGURE + action, action, "pagure_messages", body, url, about.namespace)
+def _pagure(
+    action: str,
+    body: Callable[[SimMessage], Body],
+    url: Callable[[SimMessage], str],
+    written: Callable[[SimMessage], str | None] = _none,
+) -> Kind:
+    return Kind(_PAGURE + action, action, "pagure_messages", body, url, about.namespace, written=written)
 
 
 def _noggin(action: str, schema: str, body: Callable[[SimMessage], Body]) -> Kind:
@@ -71,14 +78,15 @@ def _noggin(action: str, schema: str, body: Callable[[SimMessage], Body]) -> Kin
 
 def _discourse(action: str) -> Kind:
     package = "webhook_to_fedora_messaging_messages"
-    namespace = about.category if action == "discourse.post.post_created" else _none
+    is_post = action == "discourse.post.post_created"
     return Kind(
         _FEDORA + action,
         "discourse.event.v1",
         package,
         bodies.discourse,
         about.topic_url,
-        namespace,
+        about.category if is_post else _none,
+        written=about.text if is_post else about.title,
         in_headers=False,
     )
 
@@ -97,8 +105,8 @@ KINDS: dict[str, Kind] = {
         bodies.sponsor,
         groups=_group,
     ),
-    "pagure.issue.new": _pagure("pagure.issue.new", bodies.issue, about.issue_url),
-    "pagure.issue.comment.added": _pagure("pagure.issue.comment.added", bodies.issue, about.issue_url),
+    "pagure.issue.new": _pagure("pagure.issue.new", bodies.issue, about.issue_url, about.titled_text),
+    "pagure.issue.comment.added": _pagure("pagure.issue.comment.added", bodies.issue, about.issue_url, about.text),
     "pagure.git.receive": _pagure("pagure.git.receive", bodies.pagure_push, about.push_url),
     "git.receive": Kind(
         _FEDORA + "git.receive",
@@ -119,6 +127,7 @@ KINDS: dict[str, Kind] = {
         bodies.bodhi,
         about.alias,
         lambda _: about.RELEASE,
+        written=about.text,
         packages=_alias_packages,
     ),
     "copr.build.start": _copr("copr.build.start"),

@@ -29,11 +29,11 @@ class Account(NamedTuple):
     name: str
     label: Label
     style: str
-    onset: int | None = None  #: event time at which it begins to attack
+    onset: int | None = None  #: event time at which it begins to attack; after the history's end: it never got to it
 
 
 class Surge(NamedTuple):
-    """Ground truth about a time in which many sign up at once: [start, end)."""
+    """Ground truth about a time in which many sign up or act at once: [start, end)."""
 
     kind: str
     start: int
@@ -58,7 +58,26 @@ class Scenario:
     signups_per_week: int = 300
     core_users: int = 150
     incidents: tuple[tuple[str, float], ...] = field(
-        default=(("fast_burst", 0.5), ("patterned_wave", 8.0), ("hackfest", 8.0))
+        default=(
+            ("fast_burst", 0.5),
+            ("hand_paced", 2.0),
+            ("drip", 3.0),
+            ("sleeper_14", 4.0),
+            ("sleeper_45", 6.0),
+            ("patterned_wave", 8.0),
+            ("human_wave", 8.0),
+            ("mimic", 4.0),
+            ("flood", 10.0),
+            ("shared_text", 6.0),
+            ("hackfest", 8.0),
+            ("mass_rebuild", 26.0),
+            ("event_checkins", 13.0),
+            ("release_day", 26.0),
+            ("test_day", 8.0),
+            ("power_user", 1.0),
+            ("enthusiast", 0.5),
+            ("new_bot", 13.0),
+        )
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""People: what they are called, when they are awake, what they do, how long they stay."""
+"""People: when they are awake, what they do, how long they stay."""
 
 from bisect import bisect
 from collections.abc import Iterator
@@ -9,38 +9,10 @@ from random import Random
 
 from consumer.simulation.content import DETAIL_BITS
 from consumer.simulation.model import Account, Label, SimMessage
+from consumer.simulation.names import Names
 from state.weeks import SECOND
 
 _HOUR = 3600 * SECOND
-
-_ONSETS = (
-    "b",
-    "br",
-    "c",
-    "ch",
-    "d",
-    "f",
-    "g",
-    "gr",
-    "h",
-    "j",
-    "k",
-    "l",
-    "m",
-    "n",
-    "p",
-    "r",
-    "s",
-    "st",
-    "t",
-    "v",
-    "y",
-)
-_VOWELS = ("a", "e", "i", "o", "u", "ia", "ei")
-_CODAS = ("", "", "", "n", "r", "s", "l", "k")
-
-#: Share of people whose name ends in digits.
-_WITH_DIGITS = 0.2
 
 
 def _persona(**shares: int) -> tuple[str, ...]:
@@ -80,8 +52,36 @@ _WRITER = _persona(
     discourse__post__post_created=18,
     badges__badge__award=8,
 )
-_PERSONAS = (_TALKER, _TALKER, _TALKER, _REPORTER, _REPORTER, _PACKAGER, _WRITER)
+#: Makes content and nothing else: as fast as ordinary newcomers get.
+_TESTER = _persona(
+    pagure__issue__new=36,
+    pagure__issue__comment__added=24,
+    bodhi__update__comment=24,
+    wiki__article__edit=16,
+)
+_PERSONAS = (_TALKER, _TALKER, _TALKER, _REPORTER, _REPORTER, _PACKAGER, _WRITER, _TESTER)
 _CORE_PERSONAS = (_TALKER, _REPORTER, _PACKAGER, _PACKAGER, _WRITER)
+
+#: Seconds from one action to the next in one sitting: a log-normal of mean 90, so that a tester files an issue every
+#: 250 s and writes something else every 140 s.
+_PACE_LOCATION, _PACE_SPREAD = 60.0, 0.9
+_QUICKEST = 4
+
+#: What people do by the dozen within a minute: a script, a form that was filled in beforehand, a queue worked off.
+_BY_THE_DOZEN = frozenset(
+    (
+        "git.receive",
+        "pagure.git.receive",
+        "copr.build.start",
+        "wiki.article.edit",
+        "bodhi.update.comment",
+        "pagure.issue.comment.added",
+        "badges.badge.award",
+    )
+)
+_LONGEST_RUN = 64
+_SHORT_RUN, _RUN_TAIL = 1.5, 1.2
+_RUNS_OF_CORE, _RUNS_OF_STAYERS, _RUNS_OF_NEWCOMERS = 0.03, 0.01, 0.004
 
 #: Kinds that name a second person beside the one who acts.
 _NAMES_ANOTHER = frozenset({"pagure.issue.comment.added", "bodhi.update.comment"})
@@ -109,7 +109,7 @@ class Person:
     """Someone who comes back, or not.
 
     heat: chance of being active next week; decay: what it is multiplied by each week.
-    actions: mean actions in an active week.
+    actions: mean actions in an active week; runs: chance that an action is the first of a quick run of the same.
     """
 
     account: Account
@@ -117,65 +117,50 @@ class Person:
     heat: float
     decay: float
     actions: float
-
-
-class Names:
-    """Names that nobody has yet."""
-
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
-        self._taken: set[str] = set()
-
-    def ordinary(self) -> str:
-        """A name like a person's."""
-        rng = self._rng
-        syllables = 2 + (rng.random() < 0.4)
-        name = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables))
-        if rng.random() < _WITH_DIGITS:
-            name += str(rng.randrange(1, 2020))
-        return self.claim(name)
-
-    def claim(self, name: str) -> str:
-        """The name, or the name with further digits where somebody has it."""
-        while name in self._taken:
-            name += str(self._rng.randrange(10))
-        self._taken.add(name)
-        return name
+    runs: float
 
 
 def core(names: Names, rng: Random) -> Person:
     """Somebody who has been here for years."""
     account = Account(names.ordinary(), "core", "long_standing")
     heat = 0.97 - 0.3 * rng.random()
-    return Person(account, rng.choice(_CORE_PERSONAS), heat, 0.999, 4 + rng.expovariate(1 / 12))
+    return Person(account, rng.choice(_CORE_PERSONAS), heat, 0.999, 4 + rng.expovariate(1 / 12), _RUNS_OF_CORE)
 
 
 def newcomer(names: Names, rng: Random) -> Person:
     """Somebody who has just signed up: most never return, some do for weeks, a few stay."""
     luck, style = rng.random(), "once"
     label: Label = "organic"
-    heat, decay, actions = 0.0, 0.0, 1.0
+    heat, decay, actions, runs = 0.0, 0.0, 1.0, _RUNS_OF_NEWCOMERS
     if luck < 0.05:
         label, style = "core", "stays"
-        heat, decay, actions = 0.9, 0.993, 3 + rng.expovariate(1 / 6)
+        heat, decay, actions, runs = 0.9, 0.993, 3 + rng.expovariate(1 / 6), _RUNS_OF_STAYERS
     elif luck < 0.42:
         style = "returns"
         heat, decay, actions = 0.74, min(0.95, rng.betavariate(5, 3)), 1 + rng.expovariate(1 / 1.5)
-    return Person(Account(names.ordinary(), label, style), rng.choice(_PERSONAS), heat, decay, actions)
+    return Person(Account(names.ordinary(), label, style), rng.choice(_PERSONAS), heat, decay, actions, runs)
 
 
 def session(person: Person, at: int, actions: int, others: list[str], rng: Random) -> Iterator[SimMessage]:
-    """So many actions from `at` on, minutes apart; `others` are people who may be named beside."""
+    """So many actions from `at` on, a minute or so apart; `others` are people who may be named beside.
+
+    Now and then an action becomes a run: the same again and again, seconds apart.
+    """
     name, persona, random = person.account.name, person.persona, rng.random
     for _ in range(actions):
         kind = persona[int(random() * len(persona))]
-        bits = rng.getrandbits(128)
-        beside: tuple[str, ...] = ()
-        if kind in _NAMES_ANOTHER and others:
-            beside = (others[int(random() * len(others))],)
-        elif kind == "copr.build.start":
-            minutes = 2 + int(rng.expovariate(1 / 20))
-            same_build = bits ^ (1 + rng.getrandbits(31)) << DETAIL_BITS
-            yield SimMessage(at + minutes * 60 * SECOND, same_build, "copr.build.end", name)
-        yield SimMessage(at, bits, kind, name, beside)
-        at += (25 + int(-400 * log(1 - random()))) * SECOND
+        run = 1
+        if random() < person.runs and kind in _BY_THE_DOZEN:
+            run = min(_LONGEST_RUN, 2 + int(_SHORT_RUN * rng.paretovariate(_RUN_TAIL)))
+        for _ in range(run):
+            bits = rng.getrandbits(128)
+            beside: tuple[str, ...] = ()
+            if kind in _NAMES_ANOTHER and others:
+                beside = (others[int(random() * len(others))],)
+            elif kind == "copr.build.start":
+                minutes = 2 + int(rng.expovariate(1 / 20))
+                same_build = bits ^ (1 + rng.getrandbits(31)) << DETAIL_BITS
+                yield SimMessage(at + minutes * 60 * SECOND, same_build, "copr.build.end", name)
+            yield SimMessage(at, bits, kind, name, beside)
+            at += (1 + int(random() * 3)) * SECOND
+        at += max(_QUICKEST, int(rng.lognormvariate(log(_PACE_LOCATION), _PACE_SPREAD))) * SECOND

@@ -7,12 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.bulk import fold_pending
+from state.fold import stand
 from state.live import Message
 from state.rebuild import rebuild
 from state.rules import Rules
 from state.segments import seal, sweep
 from state.store import Store, open_store
-from tests.support.logs import bring_in, differences, expected, feed, logs, manifest_holds, scratch, small_steps, views
+from state.users import add_to_totals, load_users, save_users
+from tests.support.logs import (
+    USERS,
+    bring_in,
+    differences,
+    expected,
+    feed,
+    logs,
+    manifest_holds,
+    scratch,
+    small_steps,
+    views,
+)
 
 Step = tuple[Literal["live", "import", "seal", "rebuild", "reopen"], list[Message]]
 
@@ -85,6 +98,30 @@ def test_a_rebuild_under_other_rules_is_as_if_they_had_always_held(
         store.close()
         store = rebuild(directory, rules)
         assert views(store) == expected(log, rules)
+        assert differences(store) == []
+        store.close()
+
+
+@settings(max_examples=15)
+@given(logs(), st.data())
+def test_whoever_is_flagged_stays_so_whatever_an_archive_brings(log: list[Message], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(log)))
+    with scratch() as directory, small_steps():
+        store = open_store(directory, Rules())
+        feed(store, log[:cut])
+        with store.writing() as conn:
+            states = load_users(conn, data.draw(st.sets(st.sampled_from(USERS))))
+            for name, state in states.items():
+                conn.execute(
+                    """INSERT INTO flag (id, user, rule, severity, state, raised_at, posts, reason, evidence, config)
+                    VALUES (?, ?, 'test', 'warning', 'raised', 0, 0, '', '[]', '')""",
+                    (f"flag of {name}", name),
+                )
+                states[name], delta = stand(state, flagged=True, rules=store.rules)
+                add_to_totals(conn, delta)
+            save_users(conn, states)
+        bring_in(store, log)
+        assert {name for name, state in views(store).users.items() if state.flagged} >= states.keys()
         assert differences(store) == []
         store.close()
 

@@ -136,7 +136,7 @@ def feed(store: Store, messages: Sequence[Message], batch: int = 500) -> list[st
     """Commit the messages live, so many a batch; what became of each."""
     found: list[str] = []
     for first in range(0, len(messages), batch):
-        found += commit_batch(store, messages[first : first + batch])
+        found += commit_batch(store, messages[first : first + batch]).dispositions
     return found
 
 
@@ -155,7 +155,7 @@ def small_steps() -> Iterator[None]:
     with (
         patch.object(importer, "CHUNK_ROWS", 10),
         patch.object(importer, "fold_pending", fold),
-        patch.object(bulk, "USERS_GATHERED", 3),
+        patch.object(importer, "HOT_ROWS", 2),
     ):
         yield
 

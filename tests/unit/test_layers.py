@@ -19,6 +19,7 @@ PURE_LIBRARY = {
     "dataclasses",
     "datetime",
     "enum",
+    "fnmatch",
     "functools",
     "hashlib",
     "heapq",

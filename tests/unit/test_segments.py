@@ -14,13 +14,24 @@ from state.errors import StateError
 from state.event import Event, event_key, key_of, service_of
 from state.expiry import expire
 from state.live import Message
-from state.log import COLUMNS, KEY_SQL, MESSAGE_KEY_SQL, WEEK_SQL, load_log_rows, with_log
+from state.log import COLUMNS, KEY_SQL, MESSAGE_KEY_SQL, SAME_TIME, WEEK_SQL, files_reaching, load_log_rows, with_log
 from state.rebuild import rebuild
 from state.rules import Rules
 from state.segments import MERGE_AT, SEAL_AFTER, seal, sealable, sweep
 from state.store import DATABASE, Store, get_meta, open_store, read_store
-from state.weeks import DAY, WEEK, week_end, week_named, week_of
-from tests.support.logs import START, bring_in, differences, expected, feed, manifest_holds, message, orphans, views
+from state.weeks import DAY, HOUR, WEEK, week_end, week_named, week_of
+from tests.support.logs import (
+    START,
+    bring_in,
+    differences,
+    expected,
+    feed,
+    manifest_holds,
+    message,
+    orphans,
+    small_steps,
+    views,
+)
 from tests.support.operations import history
 
 POST = "io.pagure.prod.pagure.issue.new"
@@ -251,3 +262,19 @@ def test_duckdb_and_python_agree_on_keys_and_weeks(rows: list[tuple[str, str | N
         load_log_rows(duck, "log", [events])
         found = duck.execute(f"SELECT {KEY_SQL}, {MESSAGE_KEY_SQL}, {WEEK_SQL} FROM log").fetchall()
     assert sorted(found) == sorted((event_key(m, u), key_of(m), week_of(at)) for m, u, at in rows)
+
+
+def test_live_asks_the_files_of_its_week_that_reach_its_time(store: Store) -> None:
+    log = [one(number, START + number * HOUR) for number in range(4)]
+    with small_steps():
+        bring_in(store, log)
+    [file] = names(store)
+    week = week_of(START)
+    last = START + 3 * HOUR
+    assert files_reaching(store.conn, {week: last + SAME_TIME}) == [file]
+    assert files_reaching(store.conn, {week: last + SAME_TIME + 1, week - 1: START, week + 1: START}) == []
+    assert feed(store, [*log, one(4, last), one(5, last + HOUR)]) == ["duplicate"] * 4 + ["accepted"] * 2
+    store.conn.execute("UPDATE segment SET last_at = NULL")  # a file of an older version
+    assert files_reaching(store.conn, {week: last + WEEK}) == [file]
+    assert feed(store, log) == ["duplicate"] * 4
+    assert differences(store) == []

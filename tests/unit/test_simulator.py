@@ -4,7 +4,7 @@ import csv
 import json
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from consumer.decode import decode_record
 from consumer.simulation.kinds import KINDS
-from consumer.simulation.styles import STYLES
-from consumer.simulator import Row, Scenario, Simulation, live, rows, simulate, wire, write
+from consumer.simulator import BOTS, Row, Scenario, Simulation, live, rows, simulate, wire, write
 from state.errors import HomecomingError
 from state.weeks import SECOND, WEEK, event_time, week_of, week_start
 
@@ -101,7 +100,11 @@ def test_wire_is_what_the_schema_classes_would_have_recorded(small: Simulation) 
 
 
 def test_rows_name_the_people_of_the_schema_classes(small: Simulation) -> None:
-    for message in islice(small.messages, 0, None, 3):
+    seen: Counter[str] = Counter()
+    for message in small.messages:
+        seen[message.kind] += 1
+        if seen[message.kind] > 200:
+            continue
         loaded = load_message(wire(message))
         people = {row.username: row.role for row in rows([message])}
         assert set(people) >= {*loaded.usernames, *filter(None, [loaded.agent_name])}
@@ -118,8 +121,10 @@ def test_rows_name_the_people_of_the_schema_classes(small: Simulation) -> None:
 def test_rows_are_the_events_that_the_wire_decodes_to(small: Simulation) -> None:
     for message in islice(small.messages, 0, None, 3):
         events = decode_record(wire(message), now=END).events
-        decoded = {(e.msg_id, e.at, e.topic, e.user, e.role, e.size, e.unit) for e in events if e.user}
-        told = {(r.msg_id, r.sent_at, r.topic, r.username, r.role, r.size, r.unit) for r in rows([message])}
+        decoded = {(e.msg_id, e.at, e.topic, e.user, e.role, e.size, e.unit, e.content_hash) for e in events if e.user}
+        told = {
+            (r.msg_id, r.sent_at, r.topic, r.username, r.role, r.size, r.unit, r.content_hash) for r in rows([message])
+        }
         assert told == decoded
 
 
@@ -142,43 +147,11 @@ def test_nobody_is_named_before_signing_up_or_signs_up_twice(half_a_year: Simula
     assert all(first[name].topic.endswith(".fas.user.create") for name in set(first) - early)
 
 
-def test_an_attack_begins_at_its_onset(half_a_year: Simulation) -> None:
-    posts: dict[str, list[int]] = defaultdict(list)
-    for message in half_a_year.messages:
-        if message.user and message.kind not in ("fas.user.create", "fas.user.update"):
-            posts[message.user].append(message.at)
-    spam = [a for a in half_a_year.truth if a.label == "spam"]
-    assert {a.style for a in spam} == {"fast_burst", "patterned_wave"}
-    assert all(a.onset is None for a in half_a_year.truth if a.label != "spam")
-    for account in spam:
-        assert account.onset is not None
-        if account.style == "fast_burst" and account.onset < END - WEEK:
-            assert posts[account.name][0] == account.onset
-            assert len(posts[account.name]) >= 12
-            assert all(b - a <= 13 * SECOND for a, b in pairwise(posts[account.name]))
-
-
-def test_a_wave_has_one_name_pattern_and_a_hackfest_forty_people(half_a_year: Simulation) -> None:
-    signed_up = {m.user: m.at for m in half_a_year.messages if m.kind == "fas.user.create"}
-    assert {(s.kind, s.benign) for s in half_a_year.surges} == {("patterned_wave", False), ("hackfest", True)}
-    for surge in half_a_year.surges:
-        members = {
-            a.name
-            for a in half_a_year.truth
-            if a.style.startswith(surge.kind) and surge.start <= signed_up[a.name] < surge.end
-        }
-        if surge.benign:
-            assert surge.end - surge.start == 3600 * SECOND
-            assert len(members) == 40
-        else:
-            assert len(members) >= 18
-            assert len({name.rstrip("0123456789") for name in members}) == 1
-
-
 def test_the_cohort_triangle_looks_like_a_community(half_a_year: Simulation) -> None:
     weeks: dict[str, set[int]] = defaultdict(set)
     cohort: dict[str, int] = {}
-    honest = {a.name for a in half_a_year.truth if a.label in ("organic", "core")}
+    # Without those whom an event brought: how many sign up in a week would tell of the events.
+    honest = {a.name for a in half_a_year.truth if a.style in ("once", "returns", "stays")}
     for row in rows(half_a_year):
         if row.role == "actor" and row.username in honest:
             weeks[row.username].add(week_of(row.sent_at))
@@ -209,9 +182,9 @@ def test_live_goes_on_where_the_history_ends(small: Simulation) -> None:
 
 def test_live_brings_new_spam_now_and_then(small: Simulation) -> None:
     month = [m for m in islice(live(small, SMALL.end), 40_000) if m.at < SMALL.end + 4 * WEEK]
-    advertised = {m.user for m in month if m.text}
-    assert len(advertised) >= 3
-    assert not advertised & {a.name for a in small.truth}
+    created = {m.user for m in month if m.kind == "fas.user.create"}
+    assert len({m.user for m in month if m.text} & created) >= 3
+    assert not created & {a.name for a in small.truth}
 
 
 def test_written_twice_the_bytes_are_equal_and_say_what_was_simulated(small: Simulation, tmp_path: Path) -> None:
@@ -238,21 +211,14 @@ def test_written_twice_the_bytes_are_equal_and_say_what_was_simulated(small: Sim
     assert all(bool(t["onset"]) == (t["label"] == "spam") for t in truth)
     told = json.loads(files["truth.json"])
     assert told["scenario"]["seed"] == SMALL.seed
-    assert [s["kind"] for s in told["surges"]] == ["hackfest"]
-    assert [w["kind"] for w in told["waves"]] == ["patterned_wave"]
+    assert told["bots"] == sorted(BOTS)
+    assert {s["kind"] for s in told["surges"]} == {s.kind for s in small.surges if s.benign} > {"hackfest"}
+    assert {w["kind"] for w in told["waves"]} == {"patterned_wave", "human_wave", "shared_text"}
 
 
 def test_without_request_no_messages_are_written(small: Simulation, tmp_path: Path) -> None:
     write(small, tmp_path)
     assert not (tmp_path / "messages.jsonl").exists()
-
-
-@pytest.mark.parametrize("style", sorted(STYLES))
-def test_every_style_happens_even_in_a_short_history(style: str) -> None:
-    scenario = Scenario(seed=3, weeks=2, end=END, signups_per_week=0, core_users=0, incidents=((style, 30.0),))
-    simulation = simulate(scenario)
-    assert [m for m in simulation.messages if m.kind == "fas.user.create"]
-    assert {a.label for a in simulation.truth} > {"bot"}
 
 
 @pytest.mark.parametrize(

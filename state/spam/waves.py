@@ -1,0 +1,305 @@
+"""Waves of sign-ups: more than the hour expects, names of one pattern, newcomers who all begin with a new thread.
+
+A rate alone cannot tell a hackfest from an attack, so it informs; a second key makes a wave critical. Everything is a
+function of the set of sign-ups and of the newcomers' first posts: the order of arrival makes no difference.
+"""
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from state.spam.calibration import WINDOW, Calibration, Calibrations
+from state.spam.chances import binomial_tail, negative_binomial_tail
+from state.spam.names import patterns
+from state.spam.posts import THREAD
+from state.weeks import DAY, HOUR, SECOND, WEEK
+
+#: Windows over which sign-ups are counted.
+WINDOWS = (600 * SECOND, HOUR, 6 * HOUR, DAY, WEEK)
+
+#: What is usual comes from so long before the last day.
+HISTORY = 28 * DAY
+
+#: A rate that is expected from less than this is no baseline.
+_SHORTEST_HISTORY, _FEWEST_SIGNUPS = 14 * DAY, 50
+
+#: Chances below which a key fires: tests are many, so that 300 sign-ups a week give less than one a year.
+RATE_CHANCE, NAME_CHANCE, COHORT_CHANCE = 1e-5, 1e-6, 1e-4
+
+#: Fewest sign-ups of a rate wave and of a pattern, fewest first posts of a wave.
+_FEWEST_OF_RATE, _FEWEST_OF_PATTERN, _FEWEST_POSTS = 5, 5, 6
+
+#: Patterns nobody has shown yet are as likely as if 200 more had signed up and one had shown it.
+_UNSEEN = 200
+
+#: A wave is over when its key has not fired for so long.
+QUIET = {"rate": 2 * HOUR, "name": DAY, "cohort": 6 * HOUR}
+
+#: Message ids that a wave carries as its evidence at most.
+_EVIDENCE = 20
+
+
+class Entry(NamedTuple):
+    """A sign-up, or (with a weight class) the first post of somebody who signed up; by event time and message id."""
+
+    at: int
+    msg_id: str
+    name: str
+    kind: int | None = None  #: None is the sign-up
+
+
+@dataclass(slots=True)
+class Wave:
+    """One wave by one key; `at` and `msg_id` are those of the entry with which the key fired first.
+
+    count of `of`: sign-ups in the window that fired, against `expected` (rate); of the pattern among all (name);
+    new threads among first posts (cohort). members: everybody who signed up as a part of it.
+    """
+
+    key: str
+    at: int
+    msg_id: str
+    count: int
+    of: int
+    expected: float
+    chance: float
+    window: int
+    pattern: str | None
+    calibration: Calibration
+    evidence: tuple[str, ...]
+    until: int = 0  #: event time at which the key fired last
+    members: dict[str, Entry] = field(default_factory=dict)  #: name -> sign-up
+
+
+class SignUps:
+    """Sign-ups and first posts of the past weeks, and the waves among them."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.waves: list[Wave] = []
+        self._first_posts: dict[str, Entry] = {}
+        self._signed_up: dict[str, Entry] = {}
+        self._restart()
+
+    def _restart(self) -> None:
+        self._done = 0
+        self.waves = []
+        self._active: dict[tuple[str, str | None], Wave] = {}
+        self._times: list[int] = []
+        self._signups: list[Entry] = []
+        self._patterns: list[tuple[str, ...]] = []
+        self._recent: Counter[str] = Counter()
+        self._usual: Counter[str] = Counter()
+        self._day = self._month = 0
+        self._posts: list[Entry] = []
+        self._usual_posts = [0, 0]
+        self._post_day = self._post_month = 0
+
+    def sign_up(self, at: int, msg_id: str, name: str) -> None:
+        """Somebody's account was created; of several creations the earliest counts."""
+        self._put(self._signed_up, Entry(at, msg_id, name))
+
+    def post(self, at: int, msg_id: str, name: str, kind: int) -> bool:
+        """Somebody posted; whether it counts: the first post of somebody who signed up not long ago."""
+        signed_up = self._signed_up.get(name)
+        if signed_up is None or at > signed_up.at + HISTORY:
+            return False
+        return self._put(self._first_posts, Entry(at, msg_id, name, kind))
+
+    def load(self, rows: Iterable[tuple[int, str, str, int | None]]) -> None:
+        """Sign-ups and first posts as (event time, message id, name, weight class or None), once each and in order."""
+        for at, msg_id, name, kind in rows:
+            if kind is None:
+                self.sign_up(at, msg_id, name)
+            else:
+                self.post(at, msg_id, name, kind)
+
+    def _put(self, earliest: dict[str, Entry], entry: Entry) -> bool:
+        known = earliest.get(entry.name)
+        if known is not None:
+            if (entry.at, entry.msg_id) >= (known.at, known.msg_id):
+                return False
+            del self.entries[bisect_left(self.entries, known)]
+            self._done = -1
+        earliest[entry.name] = entry
+        if self.entries and entry < self.entries[-1]:
+            insort(self.entries, entry)
+            if bisect_left(self.entries, entry) < self._done:
+                self._done = -1
+        else:
+            self.entries.append(entry)
+        return True
+
+    def drop_before(self, at: int) -> int:
+        """Forget what is older; how many sign-ups there were."""
+        first = bisect_left(self.entries, (at,))
+        if not first:
+            return 0
+        for entry in self.entries[:first]:
+            del (self._signed_up if entry.kind is None else self._first_posts)[entry.name]
+        signups = sum(entry.kind is None for entry in self.entries[:first])
+        del self.entries[:first]
+        self._done = -1
+        return signups
+
+    def evaluate(self, calibrations: Calibrations) -> None:
+        """Go on through the entries not yet looked at; through all of them where one came late."""
+        if self._done < 0:
+            self._restart()
+        for entry in self.entries[self._done :]:
+            calibration, _ = calibrations.in_force(entry.at)
+            if entry.kind is None:
+                self._signed(entry, calibration)
+            else:
+                self._posted(entry, calibration)
+        self._done = len(self.entries)
+
+    def active(self, at: int) -> set[str]:
+        """The keys of the waves that are under way at the event time."""
+        return {wave.key for wave in self.waves if wave.at <= at < wave.until + QUIET[wave.key]}
+
+    def _signed(self, entry: Entry, calibration: Calibration) -> None:
+        at, times = entry.at, self._times
+        times.append(at)
+        self._signups.append(entry)
+        shown = tuple(patterns(entry.name))
+        self._patterns.append(shown)
+        recent, usual = self._recent, self._usual
+        for pattern in shown:
+            recent[pattern] += 1
+        while times[self._day] <= at - WINDOW:
+            for pattern in self._patterns[self._day]:
+                _take(recent, pattern)
+                usual[pattern] += 1
+            self._day += 1
+        while times[self._month] <= at - WINDOW - HISTORY:
+            for pattern in self._patterns[self._month]:
+                _take(usual, pattern)
+            self._month += 1
+        self._by_rate(entry, calibration)
+        self._by_name(entry, shown, calibration)
+
+    def _by_rate(self, entry: Entry, calibration: Calibration) -> None:
+        at, times = entry.at, self._times
+        for window in WINDOWS:
+            first = bisect_left(times, at - window + 1)
+            count = len(times) - first
+            if count < _FEWEST_OF_RATE:
+                continue
+            expected = self._expected(at - window, at, calibration)
+            if expected is None:
+                break
+            if count < expected:
+                continue
+            variance = expected + expected * expected / calibration.spread
+            if (count - expected) ** 2 < 9 * variance:
+                continue
+            chance = negative_binomial_tail(count, expected, calibration.spread)
+            if chance < RATE_CHANCE:
+                members = self._signups[first:]
+                self._fire("rate", None, entry, members, count, count, expected, chance, window, calibration)
+                return
+        wave = self._active.get(("rate", None))
+        if wave and at < wave.until + QUIET["rate"]:
+            wave.members[entry.name] = entry
+
+    def _expected(self, start: int, end: int, calibration: Calibration) -> float | None:
+        """Sign-ups that the baseline expects between the two event times; None without one."""
+        if calibration.signups is not None:
+            return calibration.expected_signups(start, end)
+        before = self._day - self._month
+        begins = max(self._times[0], end - WINDOW - HISTORY)
+        length = end - WINDOW - begins
+        if before < _FEWEST_SIGNUPS or length < _SHORTEST_HISTORY:
+            return None
+        return before * (end - start) / length
+
+    def _by_name(self, entry: Entry, shown: tuple[str, ...], calibration: Calibration) -> None:
+        of = len(self._times) - self._day
+        before = self._day - self._month
+        best: tuple[float, str, int, float] | None = None
+        for pattern in shown:
+            count = self._recent[pattern]
+            if count < _FEWEST_OF_PATTERN:
+                continue
+            share = (self._usual[pattern] + 1) / (before + _UNSEEN)
+            if share >= 1 or count <= of * share:
+                continue
+            chance = binomial_tail(count, of, share)
+            if chance < NAME_CHANCE and (best is None or chance < best[0]):
+                best = chance, pattern, count, of * share
+        if best is None:
+            return
+        chance, pattern, count, expected = best
+        members = [
+            self._signups[place] for place in range(self._day, len(self._times)) if pattern in self._patterns[place]
+        ]
+        self._fire("name", pattern, entry, members, count, of, expected, chance, WINDOW, calibration)
+
+    def _posted(self, entry: Entry, calibration: Calibration) -> None:
+        at, posts = entry.at, self._posts
+        posts.append(entry)
+        while posts[self._post_day].at <= at - WINDOW:
+            self._usual_posts[posts[self._post_day].kind != THREAD] += 1
+            self._post_day += 1
+        while posts[self._post_month].at <= at - WINDOW - HISTORY:
+            self._usual_posts[posts[self._post_month].kind != THREAD] -= 1
+            self._post_month += 1
+        wave = self._active.get(("rate", None))
+        if wave is None or at >= wave.until + WINDOW:
+            return
+        first = [post for post in posts[self._post_day :] if post.name in wave.members]
+        threads = sum(post.kind == THREAD for post in first)
+        usual = self._usual_posts
+        share = (usual[0] + 5) / (sum(usual) + 20)
+        if len(first) < _FEWEST_POSTS or threads <= len(first) * share:
+            return
+        chance = binomial_tail(threads, len(first), share)
+        if chance < COHORT_CHANCE:
+            self._fire(
+                "cohort",
+                None,
+                entry,
+                [wave.members[p.name] for p in first],
+                threads,
+                len(first),
+                len(first) * share,
+                chance,
+                WINDOW,
+                calibration,
+            )
+
+    def _fire(
+        self,
+        key: str,
+        pattern: str | None,
+        entry: Entry,
+        members: list[Entry],
+        count: int,
+        of: int,
+        expected: float,
+        chance: float,
+        window: int,
+        calibration: Calibration,
+    ) -> None:
+        """The key fires: a new wave, or the one under way goes on."""
+        wave = self._active.get((key, pattern))
+        if wave is None or entry.at >= wave.until + QUIET[key]:
+            evidence = tuple(member.msg_id for member in members[-_EVIDENCE:])
+            wave = Wave(
+                key, entry.at, entry.msg_id, count, of, expected, chance, window, pattern, calibration, evidence
+            )
+            self._active[key, pattern] = wave
+            self.waves.append(wave)
+        wave.until = entry.at
+        wave.members.update((member.name, member) for member in members)
+
+
+def _take(counter: Counter[str], pattern: str) -> None:
+    """One less; what is at zero takes no memory."""
+    if counter[pattern] == 1:
+        del counter[pattern]
+    else:
+        counter[pattern] -= 1
