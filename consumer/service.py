@@ -1,6 +1,7 @@
 """`consume` and `serve`: source, maintenance and HTTP side together."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from consumer.settings import Settings
 from metrics.collector import StateCollector
 from metrics.hotpath import HotPath, wall_clock
+from metrics.operator import read_token
 from metrics.readiness import Readiness, consuming, readable
 from metrics.serving import HttpServer
 from metrics.web import make_app
@@ -90,8 +92,9 @@ def registry_of(directory: Path, settings: Settings, clock: Clock = wall_clock) 
 def http_side(
     settings: Settings, directory: Path, registry: CollectorRegistry, ready: Readiness, host: str, port: int
 ) -> Iterator[str]:
-    """Serve page and metrics; the address that was taken."""
-    server = HttpServer(make_app(directory, registry, ready, min_cohort=settings.http.min_cohort))
+    """Serve page, metrics and API; the address that was taken. ConfigError for an operator's token that is none."""
+    token = read_token(os.environ, settings.http.token_file)
+    server = HttpServer(make_app(directory, registry, ready, min_cohort=settings.http.min_cohort, token=token))
     server.start(host, port)
     try:
         yield server.address

@@ -1,7 +1,6 @@
-"""The HTTP side: the page, /metrics, /live and /ready."""
+"""The HTTP side: the page, /metrics, /live, /ready and the API."""
 
 import logging
-from hashlib import blake2b
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -16,9 +15,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from metrics.api import routes
 from metrics.page import STYLE_HASH, render
 from metrics.privacy import MIN_COHORT
 from metrics.readiness import Readiness
+from metrics.responses import NO_STORE, revalidated
 from metrics.snapshot import snapshot
 from state.errors import StateError
 from state.reading import retention, status
@@ -41,11 +42,17 @@ _log = logging.getLogger(__name__)
 
 
 def make_app(
-    directory: Path, registry: CollectorRegistry, ready: Readiness, *, min_cohort: int = MIN_COHORT
+    directory: Path,
+    registry: CollectorRegistry,
+    ready: Readiness,
+    *,
+    min_cohort: int = MIN_COHORT,
+    token: str | None = None,
 ) -> Starlette:
-    """The application: public routes over the state in `directory` and the series in `registry`.
+    """The application over the state in `directory` and the series in `registry`.
 
-    Cohorts of fewer than min_cohort users are hidden. Errors are JSON: {"error": one line}.
+    Cohorts of fewer than min_cohort users are hidden. Only whoever bears the operator's token sees names; without
+    one, whatever names people is off. Errors are JSON: {"error": one line}.
     """
 
     # Plain functions: Starlette runs them in threads, so that a slow read holds up nobody else.
@@ -56,20 +63,19 @@ def make_app(
         with snapshot(directory) as conn:
             table = retention(conn, population, weeks=_OFFSETS, latest=_COHORTS)
             figures = status(conn)
-        html = render(table, figures, min_cohort)
-        return _revalidated(request, html)
+        return revalidated(request, render(table, figures, min_cohort), "text/html")
 
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+        return Response(encode(registry), headers={"Content-Type": content_type, **NO_STORE})
 
     def live(_request: Request) -> Response:
-        return PlainTextResponse("live\n", headers={"Cache-Control": "no-store"})
+        return PlainTextResponse("live\n", headers=NO_STORE)
 
     def readiness(_request: Request) -> Response:
         reason = ready()
         body = {"ready": True} if reason is None else {"ready": False, "reason": reason}
-        return JSONResponse(body, 200 if reason is None else 503, headers={"Cache-Control": "no-store"})
+        return JSONResponse(body, 200 if reason is None else 503, headers=NO_STORE)
 
     return Starlette(
         routes=[
@@ -77,21 +83,11 @@ def make_app(
             Route("/metrics", metrics),
             Route("/live", live),
             Route("/ready", readiness),
+            *routes(directory, token),
         ],
         middleware=[Middleware(_SecurityHeaders), Middleware(GZipMiddleware)],
         exception_handlers={HTTPException: _refused, StateError: _unreadable},
     )
-
-
-def _revalidated(request: Request, html: str) -> Response:
-    """The page, or 304 where the browser has this very one."""
-    # Of the content: PRAGMA data_version means nothing on a new connection, and the watermark does not move
-    # with every change. Weak, because the same page also goes out compressed.
-    etag = f'W/"{blake2b(html.encode(), digest_size=16).hexdigest()}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in request.headers.get("If-None-Match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(html, media_type="text/html", headers=headers)
 
 
 def _refused(_request: Request, error: Exception) -> Response:

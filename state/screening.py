@@ -7,24 +7,27 @@ holds the span of event time that an import has touched, so that a killed proces
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from state.calibrations import read_calibrations
 from state.duck import connect, literal
 from state.flags import account_flags, expire_flags, replace_flags, wave_flags
-from state.fold import UserState
+from state.fold import EARLY_DAYS, UserState
 from state.log import define_log, load_rows
-from state.spam.calibration import WINDOW, Calibrations
+from state.spam.calibration import Calibrations
 from state.spam.detector import SIGNUPS_KEPT
 from state.spam.lifecycle import ACCOUNT_RULES, Flagged
 from state.spam.posts import Post
+from state.spam.texts import KNOWN_FOR, OF_ONE, Copy, Texts, crossings_of
 from state.spam.track import FLAG_LIFE, Track, dormant, low_tenure
 from state.spam.waves import SignUps
 from state.store import Store, get_meta, set_meta
 from state.users import load_users
 from state.watch import changed
-from state.weeks import DAY, WEEK, week_end, week_start
+from state.weeks import DAY, HOUR, WEEK, week_end, week_start
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,10 +35,7 @@ if TYPE_CHECKING:
 #: Key in `meta`: [first, last week] that imports have touched and nobody has screened yet.
 UNSCREENED = "unscreened"
 
-#: A burst begun before a span may cross within it; what a span brings may change a crossing after it.
-_AROUND = 2 * WINDOW
-
-#: Accounts gone through at a time, which bounds memory.
+#: Users loaded at a time.
 _NAMES_AT_ONCE = 2_000
 
 _ROWS_AT_ONCE = 50_000
@@ -69,87 +69,125 @@ def screen(store: Store, start: int, end: int) -> None:
     expired_through = get_meta(conn, "expired_through")
     if expired_through is not None:
         start = max(start, week_end(expired_through))  # day summaries have no order: what was found there stays
-    since, before = start, end + _AROUND
+    before = end + WEEK
     with connect(store.directory) as duck:
         define_log(duck, conn, store.directory)
-        _define_posts(store, duck)
-        users = _candidates(store, duck, calibrations, since - FLAG_LIFE, before)
-        users |= {name: state for name, state in _flagged(conn, since, before).items() if name not in users}
+        _define_posts(store, duck, start - SIGNUPS_KEPT, before)
+        days = _crowded_days(duck, calibrations, start - FLAG_LIFE, before)
+        users = _load(conn, [*days, *_flagged(conn, start, before)])
+        texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR, before)
+        users |= {name: state for name, state in posters.items() if texts.of(name)}
+        away = {name for name in days if any(_came_back(users[name], day) for day in days[name])}
         wanted: list[Flagged] = []
-        for name, posts in _histories(duck, users):
+        for name, posts in _histories(duck, users, away):
             track = Track()
             track.posts = posts
             track.evaluate(users[name], calibrations)
-            wanted += account_flags(name, users[name], track.crossings)
-        for wave in _signups(duck, start - SIGNUPS_KEPT, end + WEEK, calibrations).waves:
-            if wave.until >= since:
+            crossings = [*track.crossings, *crossings_of(track, texts.of(name), calibrations)]
+            wanted += account_flags(name, users[name], crossings)
+        signups = SignUps()
+        for rows in _signups(duck):
+            signups.load(rows)
+        signups.evaluate(calibrations)
+        for wave in signups.waves:
+            if wave.until >= start:
                 wanted += wave_flags(wave)
-    replace_flags(conn, store.rules, wanted, users, waves=True, since=since, before=end + WEEK)
+    replace_flags(conn, store.rules, wanted, users, waves=True, since=start, before=before)
     expire_flags(conn)
     changed(conn)
 
 
-def _define_posts(store: Store, duck: "duckdb.DuckDBPyConnection") -> None:
-    """The views `acted` (what people did) and `post` (their content posts, with weight class)."""
+def _define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int, before: int) -> None:
+    """The views `acted` (content posts and sign-ups of everybody), and the table `early`: those of low tenure.
+
+    Most of a log is from people of long standing: what is looked at more than once holds the others alone.
+    """
     topics = [topic for (topic,) in duck.execute("SELECT DISTINCT topic FROM log").fetchall()]
-    kinds = [
-        [topic, store.rules.content.kind_of(topic), topic in store.rules.registration_topics([topic])]
-        for topic in topics
-    ]
-    load_rows(
-        duck, "topic_kind", {"topic": "VARCHAR", "kind": "INTEGER", "creates": "BOOLEAN"}, [kinds] if kinds else []
+    creating = set(store.rules.registration_topics(topics))
+    kinds = [(topic, store.rules.content.kind_of(topic), topic in creating) for topic in topics]
+    load_rows(duck, "topic_kind", {"topic": "VARCHAR", "kind": "TINYINT", "creates": "BOOLEAN"}, [kinds])
+    fifth_days = store.conn.execute(
+        f"SELECT name, early_days->>{EARLY_DAYS - 1} FROM user WHERE last_seen >= ?", (since,)
     )
+    tenure = {"username": "VARCHAR", "fifth_day": "INTEGER"}
+    load_rows(duck, "tenure", tenure, iter(lambda: fifth_days.fetchmany(_ROWS_AT_ONCE), []))
     bots = ", ".join(map(literal, sorted(store.rules.allowlist))) or "NULL"
     duck.execute(
-        f"""CREATE OR REPLACE VIEW acted AS
-        SELECT username, epoch_us(sent_at) AS sent, msg_id, kind, creates, content_hash
+        f"""CREATE VIEW acted AS
+        SELECT username, sent_at, epoch_us(sent_at) AS sent, (sent // {DAY})::INTEGER AS day, msg_id, kind, creates,
+            content_hash
         FROM log JOIN topic_kind USING (topic)
-        WHERE role = 'actor' AND NOT is_bot AND username IS NOT NULL AND (username IN ({bots})) IS NOT TRUE
-            AND (kind IS NOT NULL OR creates);
-        CREATE OR REPLACE VIEW post AS FROM acted WHERE kind IS NOT NULL"""
+        WHERE role = 'actor' AND NOT is_bot AND (username IN ({bots})) IS NOT TRUE AND (kind IS NOT NULL OR creates);
+        CREATE TABLE early AS SELECT acted.* FROM acted JOIN tenure USING (username)
+        WHERE (fifth_day IS NULL OR day <= fifth_day) AND {_between(since, before)}"""
     )
 
 
-def _candidates(
-    store: Store, duck: "duckdb.DuckDBPyConnection", calibrations: Calibrations, since: int, before: int
-) -> dict[str, UserState]:
-    """Accounts that posted enough on two days in a row to cross a limit while they were of low tenure, or dormant."""
+def _between(since: int, before: int) -> str:
+    """SQL: of that event time; on the stored column, so that whole files are passed over."""
+    return f"sent_at >= make_timestamp({since}) AND sent_at < make_timestamp({before})"
+
+
+def _crowded_days(
+    duck: "duckdb.DuckDBPyConnection", calibrations: Calibrations, since: int, before: int
+) -> dict[str, list[int]]:
+    """Account -> days by whose end it posted enough, on that day and the one before, to cross a limit."""
     enough = []
     for version in calibrations.versions:
         _, weights = calibrations.in_force(version.since)
-        threads, other = (max(pair) for pair in zip(weights.fast, weights.hand, strict=True))
-        enough.append(
-            f"threads * {threads} + others * {other} >= {version.limit}"
-            f" OR threads >= {version.cap} OR hours >= {version.hours}"
+        thread, other = (max(pair) for pair in zip(weights.fast, weights.hand, strict=True))
+        enough.append(f"threads * {thread} + others * {other} >= {version.limit} OR threads >= {version.cap}")
+    hours = min(version.hours for version in calibrations.versions)
+    counted = "username, day, count(*) FILTER (kind = 0) AS threads, count(*) FILTER (kind <> 0) AS others"
+    days: dict[str, list[int]] = defaultdict(list)
+    for posts, crowded in (
+        # Of low tenure every rule, of the others (who may have been away) the burst alone.
+        ("early", f"{' OR '.join(enough)} OR hours >= {hours}"),
+        ("acted", " OR ".join(enough)),
+    ):
+        found = duck.execute(
+            f"""WITH single AS (
+                SELECT {counted}, bit_count(bit_or(1::UINTEGER << (sent // {HOUR} % 24)::UINTEGER)) AS hours
+                FROM {posts} WHERE kind IS NOT NULL AND {_between(since, before)} GROUP BY username, day
+            ), pair AS (
+                SELECT today.username, today.day, today.threads + coalesce(eve.threads, 0) AS threads,
+                    today.others + coalesce(eve.others, 0) AS others, today.hours + coalesce(eve.hours, 0) AS hours
+                FROM single AS today
+                LEFT JOIN single AS eve ON eve.username = today.username AND eve.day = today.day - 1
+            ) SELECT username, day FROM pair WHERE {crowded}"""
         )
-    found = duck.execute(
-        f"""WITH day AS (
-            SELECT username, sent // {DAY} AS day, count(*) FILTER (kind = 0) AS threads,
-                count(*) FILTER (kind <> 0) AS others, count(DISTINCT sent // {WINDOW // 24}) AS hours
-            FROM post WHERE sent >= {since} AND sent < {before} GROUP BY username, day
-        ), pair AS (
-            SELECT username, day, threads + coalesce(lag(threads) OVER yesterday, 0) AS threads,
-                others + coalesce(lag(others) OVER yesterday, 0) AS others,
-                hours + coalesce(lag(hours) OVER yesterday, 0) AS hours
-            FROM day WINDOW yesterday AS (PARTITION BY username ORDER BY day RANGE BETWEEN 1 PRECEDING AND 1 PRECEDING)
-        ) SELECT username, list(day) FROM pair WHERE {" OR ".join(enough)} GROUP BY username"""
+        for name, day in found.fetchall():
+            days[name].append(day)
+    return days
+
+
+def _texts(
+    conn: sqlite3.Connection, duck: "duckdb.DuckDBPyConnection", since: int, before: int
+) -> tuple[Texts, dict[str, UserState]]:
+    """The texts that were posted often enough within two days, and who posted them."""
+    posted = f"FROM acted WHERE content_hash IS NOT NULL AND kind IS NOT NULL AND {_between(since, before)}"
+    copies = duck.execute(
+        f"""WITH single AS (SELECT content_hash, day, count(*) AS posts {posted} GROUP BY content_hash, day),
+        often AS (
+            SELECT DISTINCT today.content_hash FROM single AS today
+            LEFT JOIN single AS eve ON eve.content_hash = today.content_hash AND eve.day = today.day - 1
+            WHERE today.posts + coalesce(eve.posts, 0) >= {OF_ONE}
+        ) SELECT content_hash, sent, msg_id, username {posted} AND content_hash IN (FROM often)
+        ORDER BY sent, msg_id, username"""
     ).fetchall()
-    days = dict(found)
-    return {
-        name: state
-        for name, state in _load(store.conn, list(days)).items()
-        if any(low_tenure(state, day * DAY) or dormant(state, day * DAY) for day in days[name])
-    }
+    posters = _load(conn, sorted({name for *_, name in copies}))
+    (begins,) = conn.execute("SELECT min(first_seen) FROM user").fetchone()
+    return Texts.of_all(((text, Copy(*copy)) for text, *copy in copies), posters, begins), posters
 
 
-def _flagged(conn: sqlite3.Connection, since: int, before: int) -> dict[str, UserState]:
+def _flagged(conn: sqlite3.Connection, since: int, before: int) -> list[str]:
     """Accounts with a flag of that time: it may no longer hold."""
     names = conn.execute(
         """SELECT DISTINCT user FROM flag WHERE raised_at >= ? AND raised_at < ? AND user NOT NULL
             AND rule IN (SELECT value FROM json_each(?))""",
         (since, before, json.dumps(ACCOUNT_RULES)),
     )
-    return _load(conn, [name for (name,) in names])
+    return [name for (name,) in names]
 
 
 def _load(conn: sqlite3.Connection, names: Sequence[str]) -> dict[str, UserState]:
@@ -159,38 +197,40 @@ def _load(conn: sqlite3.Connection, names: Sequence[str]) -> dict[str, UserState
     return found
 
 
-def _histories(duck: "duckdb.DuckDBPyConnection", users: Mapping[str, UserState]) -> Iterator[tuple[str, list[Post]]]:
-    """All posts of each of the accounts, in order."""
-    names = sorted(users)
-    for first in range(0, len(names), _NAMES_AT_ONCE):
-        listed = json.dumps(names[first : first + _NAMES_AT_ONCE])
-        rows = duck.execute(
-            """SELECT username, sent, msg_id, kind, content_hash FROM post
-            WHERE username IN (SELECT unnest(?::JSON::VARCHAR[])) ORDER BY sent, msg_id""",
-            [listed],
-        )
-        posts: dict[str, list[Post]] = defaultdict(list)
-        while batch := rows.fetchmany(_ROWS_AT_ONCE):
-            for name, *post in batch:
-                posts[name].append(Post(*post))
-        yield from posts.items()
+def _came_back(user: UserState, day: int) -> bool:
+    """Whether the account is one of long standing that had been away before the day."""
+    return not low_tenure(user, day * DAY) and dormant(user, day * DAY)
 
 
-def _signups(duck: "duckdb.DuckDBPyConnection", since: int, before: int, calibrations: Calibrations) -> SignUps:
-    """The sign-ups of that time with their first posts, gone through."""
-    rows = duck.execute(
-        f"""WITH recent AS (FROM acted WHERE sent >= {since} AND sent < {before}),
-        created AS (FROM recent WHERE creates
-            QUALIFY row_number() OVER (PARTITION BY username ORDER BY sent, msg_id) = 1),
-        posted AS (FROM recent WHERE kind IS NOT NULL AND username IN (SELECT username FROM created)
-            QUALIFY row_number() OVER (PARTITION BY username ORDER BY sent, msg_id) = 1)
-        SELECT * FROM (
-            SELECT sent, msg_id, username, NULL AS kind FROM created
-            UNION ALL SELECT sent, msg_id, username, kind FROM posted
-        ) ORDER BY sent, msg_id, kind NULLS FIRST"""
+def _histories(
+    duck: "duckdb.DuckDBPyConnection", users: Mapping[str, UserState], away: Collection[str]
+) -> Iterator[tuple[str, list[Post]]]:
+    """The posts of each of the accounts, in order: all of those who were away, the ones of low tenure of the others."""
+    names = [
+        (name, None if name in away else (state.early_days[EARLY_DAYS - 1 :] or (None,))[0])
+        for name, state in users.items()
+    ]
+    load_rows(duck, "candidate", {"username": "VARCHAR", "last_day": "INTEGER"}, [names] if names else [])
+    rows = duck.cursor().execute(
+        """SELECT username, sent, msg_id, kind, content_hash FROM acted JOIN candidate USING (username)
+        WHERE kind IS NOT NULL AND (last_day IS NULL OR day <= last_day) ORDER BY username, sent, msg_id"""
     )
-    signups = SignUps()
+    fetched = iter(lambda: rows.fetchmany(_ROWS_AT_ONCE), [])
+    for name, group in groupby(chain.from_iterable(fetched), key=itemgetter(0)):
+        yield name, [Post(*post) for _, *post in group]
+
+
+def _signups(duck: "duckdb.DuckDBPyConnection") -> Iterator[list[tuple[int, str, str, int | None]]]:
+    """Sign-ups and the newcomers' first posts, in order."""
+    rows = duck.execute(
+        """WITH created AS (
+            SELECT username, min((sent, msg_id)) AS first FROM early WHERE creates GROUP BY username
+        ), posted AS (
+            SELECT username, min((sent, msg_id, kind)) AS first FROM early SEMI JOIN created USING (username)
+            WHERE kind IS NOT NULL GROUP BY username
+        ) SELECT first[1] AS sent, first[2] AS msg_id, username, NULL AS kind FROM created
+        UNION ALL SELECT first[1], first[2], username, first[3] FROM posted
+        ORDER BY sent, msg_id, kind NULLS FIRST"""
+    )
     while batch := rows.fetchmany(_ROWS_AT_ONCE):
-        signups.load(batch)
-    signups.evaluate(calibrations)
-    return signups
+        yield batch

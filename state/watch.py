@@ -17,6 +17,7 @@ from state.fold import UserState
 from state.log import files, parquet_sql
 from state.spam.detector import KEPT, SIGNUPS_KEPT, Detector, Seen
 from state.spam.lifecycle import Flagged
+from state.spam.texts import KNOWN_FOR
 from state.spam.track import Crossing
 from state.store import Store, add_meta, get_meta
 from state.users import load_users
@@ -53,6 +54,7 @@ class Watch:
         watermark = get_meta(conn, "watermark")
         if watermark is not None:
             events = _recent(store, watermark)
+            (self.detector.texts.begins,) = conn.execute("SELECT min(first_seen) FROM user").fetchone()
             for _ in self.detector.take(events, _users(conn, events)):
                 pass  # its flags are kept already
 
@@ -89,10 +91,12 @@ def look(store: Store, watch: Watch, events: Sequence[Event], users: Mapping[str
 
 
 def _wanted(store: Store, detector: Detector, seen: Seen, users: Mapping[str, UserState]) -> list[Flagged]:
+    others = load_users(store.conn, seen.accounts - users.keys())  # whoever posted the same text before
     wanted = [
         flag
         for name in seen.accounts
-        for flag in account_flags(name, users[name], _crossings(store, detector, name, users[name]))
+        for state in (users.get(name) or others[name],)
+        for flag in account_flags(name, state, _crossings(store, detector, name, state))
     ]
     if seen.waves:
         wanted += [flag for wave in detector.waves() for flag in wave_flags(wave)]
@@ -101,14 +105,14 @@ def _wanted(store: Store, detector: Detector, seen: Seen, users: Mapping[str, Us
 
 def _crossings(store: Store, detector: Detector, name: str, user: UserState) -> Sequence[Crossing]:
     """The account's crossings; how often it posted before is asked of the log where the detector cannot know."""
+    found = detector.crossings(name)
     track = detector.tracks.get(name)
-    if track is None:
-        return ()  # its posts have just left the horizon
-    if track.earlier is None and track.crossings:
+    if found and track is not None and track.earlier is None:
         track.earlier = _posts_before(store, name, user, track.posts[0].at)
         track.stale()
         track.evaluate(user, detector.calibrations)
-    return track.crossings
+        found = detector.crossings(name)
+    return found
 
 
 def _posts_before(store: Store, name: str, user: UserState, at: int) -> int:
@@ -128,7 +132,10 @@ def _posts_before(store: Store, name: str, user: UserState, at: int) -> int:
 
 
 def _recent(store: Store, watermark: int) -> list[Event]:
-    """Posts within the horizon, and sign-ups with their first posts of the past weeks, in event time order."""
+    """Posts within the horizon, and sign-ups with their first posts of the past weeks, in event time order.
+
+    One post may be there twice, which changes nothing.
+    """
     rules, conn = store.rules, store.conn
     since, posts_since = watermark - SIGNUPS_KEPT, watermark - KEPT
     rows = conn.execute(
@@ -150,9 +157,16 @@ def _recent(store: Store, watermark: int) -> list[Event]:
                 ), posted AS (FROM acted WHERE list_contains($content, topic))
                 FROM created
                 UNION ALL FROM posted WHERE sent_at >= $posts_since
-                UNION ALL (FROM posted WHERE sent_at < $posts_since AND username IN (SELECT username FROM created)
+                UNION ALL FROM posted WHERE sent_at >= $texts_since AND content_hash IS NOT NULL
+                UNION ALL (FROM posted WHERE username IN (SELECT username FROM created)
                     QUALIFY row_number() OVER (PARTITION BY username ORDER BY sent_at, msg_id) = 1)""",
-                {"since": since, "posts_since": posts_since, "creating": creating, "content": content},
+                {
+                    "since": since,
+                    "posts_since": posts_since,
+                    "texts_since": posts_since - KNOWN_FOR,
+                    "creating": creating,
+                    "content": content,
+                },
             ).fetchall()
     return [
         Event(msg_id, sent_at, None, topic, user, "actor", "", content_hash=text)

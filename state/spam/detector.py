@@ -8,6 +8,7 @@ from state.fold import UserState
 from state.rules import Rules
 from state.spam.calibration import WINDOW, Calibrations
 from state.spam.posts import Post
+from state.spam.texts import KNOWN_FOR, Copy, Texts, crossings_of
 from state.spam.track import Crossing, Track, dormant, low_tenure
 from state.spam.waves import HISTORY, SignUps, Wave
 from state.weeks import DAY, HOUR
@@ -28,6 +29,7 @@ SIGNUPS_KEPT = 2 * HISTORY + WINDOW + 14 * DAY
 #: Hard bounds, beyond which the accounts seen longest ago and the oldest sign-ups go.
 ACCOUNTS_KEPT = 20_000
 SIGNUPS_AT_MOST = 50_000
+COPIES_KEPT = 50_000
 
 #: How often (event time) what is too old is looked for.
 _TIDIED_EVERY = HOUR
@@ -56,6 +58,7 @@ class Detector:
         self.rules = rules
         self.calibrations = calibrations
         self.signups = SignUps()
+        self.texts = Texts()
         self.tracks: dict[str, Track] = {}
         self.watermark = 0
         #: Accounts, posts and sign-ups given up because of the bounds; while 0, order makes no difference.
@@ -70,6 +73,8 @@ class Detector:
 
         One step after the other: a batch after a long silence may span more event time than is kept.
         """
+        for user in users.values():
+            self.texts.begin(user.first_seen)
         first = 0
         while first < len(events):
             until = max(self.watermark, events[first].at) + STEP
@@ -82,6 +87,7 @@ class Detector:
 
     def _step(self, events: Sequence[Event], users: Mapping[str, UserState], since: int) -> Seen:
         touched: dict[str, None] = {}
+        shared: set[str] = set()
         signed_up = False
         for event in events:
             name, at = event.user, event.at
@@ -92,12 +98,11 @@ class Detector:
             elif at < self.watermark - LATENESS:
                 self.late += 1
                 continue
+            shared.update(self.texts.know(name, users[name]))
             kind = self._kind_of(event.topic)
             if kind is not None:
                 post = Post(at, event.msg_id, kind, event.content_hash)
-                if self._posted(name, post, users[name]):
-                    touched[name] = None
-                signed_up |= self.signups.post(at, event.msg_id, name, kind)
+                signed_up |= self._posted(name, post, users[name], touched, shared)
                 continue
             track = self.tracks.get(name)
             if track is not None and at < track.newest:
@@ -110,20 +115,25 @@ class Detector:
                     first = track.posts[0]
                     self.signups.post(first.at, first.msg_id, name, first.kind)
         changed = {name for name in touched if self._evaluate(name, users[name])}
+        changed.update(name for name in shared | touched.keys() if self._repeat(name))
         if signed_up:
             self.signups.evaluate(self.calibrations)
         self._tidy()
         return Seen(frozenset(changed), signed_up, since)
 
-    def _posted(self, name: str, post: Post, user: UserState) -> bool:
-        """Whether the post is a new one of an account that is kept an eye on."""
+    def _posted(self, name: str, post: Post, user: UserState, touched: dict[str, None], shared: set[str]) -> bool:
+        """Note the post wherever it counts; whether it counts for the waves."""
         track = self.tracks.get(name) or self._begin(name, user, post.at)
-        return track is not None and track.add(post)
+        if track is not None and track.add(post):
+            touched[name] = None
+        if post.text is not None:
+            shared.update(self.texts.add(post.text, Copy(post.at, post.msg_id, name), user))
+        return low_tenure(user, post.at) and self.signups.post(post.at, post.msg_id, name, post.kind)
 
     def crossings(self, name: str) -> list[Crossing]:
         """Where the account crosses a limit, within the kept posts."""
         track = self.tracks.get(name)
-        return track.crossings if track else []
+        return [*track.crossings, *track.repeated] if track else []
 
     def waves(self) -> list[Wave]:
         """The waves that have fired within the last days."""
@@ -151,6 +161,20 @@ class Detector:
         self.evictions += track.drop_before(self.watermark - KEPT)
         return had or bool(track.crossings)
 
+    def _repeat(self, name: str) -> bool:
+        """Whether the account is, or was, one that repeats a text."""
+        track = self.tracks.get(name)
+        if track is None:
+            return False
+        horizon = self.watermark - KEPT
+        had = bool(track.repeated)
+        for crossing in track.repeated:
+            if crossing.at < horizon:
+                track.settled[crossing.rule] = crossing.at
+        repeated = (each for each in self.texts.of(name) if each.at >= horizon)
+        track.repeated = crossings_of(track, repeated, self.calibrations)
+        return had or bool(track.repeated)
+
     def _tidy(self) -> None:
         if self.watermark < self._tidied + _TIDIED_EVERY:
             return
@@ -162,3 +186,4 @@ class Detector:
         if excess > 0:
             self.evictions += self.signups.drop_before(self.signups.entries[excess].at)
         self.signups.drop_before(self.watermark - SIGNUPS_KEPT)
+        self.evictions += self.texts.drop_before(horizon - KNOWN_FOR, COPIES_KEPT)

@@ -38,9 +38,8 @@ _CHANGE = 0.1
 _LIMITS = (5.0, 12.0)
 _CAPS = (8, 16)
 
-#: Shares of the budget. The rest is kept back: of limits that weeks of luck make too low, more flags come than of
-#: those that are too high are missed.
-_BURST_SHARE, _CAP_SHARE = 1 / 2, 1 / 3
+#: Of the budget, the share of bursts; the rest is the cap's.
+_BURST_SHARE = 2 / 3
 
 #: More accounts than the cap allows are put down to chance as long as that is likelier than this.
 _CHANCE = 0.05
@@ -80,12 +79,11 @@ def fit(
     )
     rated = replace(previous, ordinary=_bounded_rates(threads, other))
     scores = {name: peak(one, users[name].early_days, rated) for name, one in accounts.items()}
-    limit = _near(
-        _tail_limit(list(scores.values()), weeks * budget * _BURST_SHARE), previous.limit, None if free else _CHANGE
-    )
+    tail = _tail_limit(list(scores.values()), weeks * budget * _BURST_SHARE, previous.limit)
+    limit = _near(tail, previous.limit, None if free else _CHANGE)
     limit = min(max(limit, _LIMITS[0]), _LIMITS[1])
-    slow = [one for name, one in accounts.items() if scores[name] < limit]
-    cap = _cap([_most_threads(one) for one in slow], weeks * budget * _CAP_SHARE)
+    slow = [_most_threads(one, users[name].early_days) for name, one in accounts.items() if scores[name] < limit]
+    cap = _cap(slow, weeks * budget * (1 - _BURST_SHARE))
     if not free:
         cap = min(max(cap, previous.cap - 1), previous.cap + 1)
     signups, spread = baseline(registered, start, end) or (previous.signups, previous.spread)
@@ -163,21 +161,30 @@ def peak(posts: Iterable[Post], early_days: Sequence[int], calibration: Calibrat
     return highest
 
 
-def _tail_limit(scores: Sequence[float], allowed: float) -> float:
+def _tail_limit(scores: Sequence[float], allowed: float, beyond: float) -> float:
     """The score that so many accounts are expected to reach, by an exponential tail above a high quantile.
 
-    A cumulative sum's maximum has such a tail (Wald), and few weeks hold too few accounts to count beyond it.
+    A cumulative sum's maximum has such a tail (Wald), and few weeks hold too few accounts to count. Of scores from
+    `beyond` on it only counts that there are some: a script's run of hundreds of posts says nothing about people.
     """
     highest = sorted(scores, reverse=True)
     count = min(max(_FEWEST_OF_TAIL, int(len(highest) * _TAIL_SHARE)), len(highest) - 1)
     above = highest[count]
-    return above + fmean(score - above for score in highest[:count]) * log(max(1.0, count / allowed))
+    excess = sum(max(0.0, min(score, beyond) - above) for score in highest[:count])
+    mean = excess / max(1, sum(score < beyond for score in highest[:count]))
+    return above + mean * log(max(1.0, count / allowed))
 
 
-def _most_threads(posts: Sequence[Post]) -> int:
-    """New threads of the account in its busiest 24 hours."""
+def _most_threads(posts: Sequence[Post], early_days: Sequence[int]) -> int:
+    """New threads of the account in its busiest 24 hours, less the earlier active days that are allowed for."""
     times = [post.at for post in posts if post.kind == THREAD]
-    return max((place + 1 - bisect_left(times, at - WINDOW + 1) for place, at in enumerate(times)), default=0)
+    return max(
+        (
+            place + 1 - bisect_left(times, at - WINDOW + 1) - bisect_left(early_days, day_of(at))
+            for place, at in enumerate(times)
+        ),
+        default=0,
+    )
 
 
 def _cap(busiest: Sequence[int], allowed: float) -> int:

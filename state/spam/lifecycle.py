@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
-from state.spam.track import BURST, CAP, FLAG_LIFE, HIJACK, HOURS
+from state.spam.track import BURST, CAP, FLAG_LIFE, HIJACK, HOURS, SAME_TEXT
 from state.spam.waves import QUIET
 from state.weeks import DAY, HOUR
 
@@ -14,7 +14,6 @@ Verdict = Literal["confirmed", "cleared"]
 
 FLAG_STATES: tuple[FlagState, ...] = ("suspect", "raised", "confirmed", "cleared", "expired")
 
-SAME_TEXT = "same-text"
 WAVE_RATE, WAVE_NAME, WAVE_COHORT, WAVE_MEMBER = "wave-rate", "wave-name", "wave-cohort", "wave-member"
 
 #: Every rule with the severity of its flags.

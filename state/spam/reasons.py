@@ -4,7 +4,7 @@ from bisect import bisect_left
 
 from state.fold import UserState
 from state.spam.calibration import Calibration
-from state.spam.track import BURST, CAP, HIJACK, HOURS, Crossing
+from state.spam.track import BURST, CAP, HIJACK, HOURS, SAME_TEXT, Crossing
 from state.spam.waves import Wave
 from state.weeks import DAY, HOUR, SECOND, day_of
 
@@ -21,6 +21,8 @@ def why_account(crossing: Crossing, user: UserState) -> str:
     said = {
         BURST: f"{posts}, {who}; score {crossing.score:.1f} (limit {limit:.1f}, {about})",
         CAP: f"{threads} within 24 h, {who} (limit {calibration.cap + days})",
+        SAME_TEXT: f"{_many(crossing.run, 'post')} of one text in {_span(crossing.at - crossing.begins)} by "
+        f"{_many(crossing.accounts, 'new account')}, {who}",
         HOURS: f"posts in {crossing.hours} of 24 hours, {who} (limit {calibration.hours}): unregistered automation?",
         HIJACK: f"{posts} after four weeks or more away; score {crossing.score:.1f} (limit {calibration.limit:.1f}): "
         "an account in other hands?",

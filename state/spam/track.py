@@ -28,8 +28,8 @@ POSTS_KEPT = 512
 #: Message ids that a flag carries as its evidence at most: the latest ones.
 EVIDENCE = 20
 
-#: Rules about one account: the first three are of accounts of low tenure.
-BURST, CAP, HOURS, HIJACK = "burst", "cap", "hours", "hijack"
+#: Rules about one account; all but the last are of accounts of low tenure.
+BURST, CAP, SAME_TEXT, HOURS, HIJACK = "burst", "cap", "same-text", "hours", "hijack"
 
 
 class Crossing(NamedTuple):
@@ -46,6 +46,7 @@ class Crossing(NamedTuple):
     hours: int  #: distinct hours with a post, of the last 24
     evidence: tuple[str, ...]
     calibration: Calibration
+    accounts: int = 1  #: accounts that post the same text
 
 
 class Track:
@@ -64,6 +65,7 @@ class Track:
         "earlier",
         "newest",
         "posts",
+        "repeated",
         "settled",
     )
 
@@ -75,6 +77,8 @@ class Track:
         #: rule -> event time of its latest crossing before the kept posts
         self.settled: dict[str, int] = dict(settled or {})
         self.newest = 0
+        #: Crossings of the texts it repeats: these are found among the posts of others too, by whoever has them.
+        self.repeated: list[Crossing] = []
         self._restart()
 
     def _restart(self) -> None:

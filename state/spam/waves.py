@@ -93,6 +93,7 @@ class SignUps:
         self._recent: Counter[str] = Counter()
         self._usual: Counter[str] = Counter()
         self._day = self._month = 0
+        self._first = [0] * len(WINDOWS)
         self._posts: list[Entry] = []
         self._usual_posts = [0, 0]
         self._post_day = self._post_month = 0
@@ -183,19 +184,19 @@ class SignUps:
 
     def _by_rate(self, entry: Entry, calibration: Calibration) -> None:
         at, times = entry.at, self._times
-        for window in WINDOWS:
-            first = bisect_left(times, at - window + 1)
+        rate = None if calibration.signups is not None else self._usual_rate(at)
+        for place, window in enumerate(WINDOWS):
+            first = self._first[place]
+            while times[first] <= at - window:
+                first += 1
+            self._first[place] = first
             count = len(times) - first
-            if count < _FEWEST_OF_RATE:
+            if count < _FEWEST_OF_RATE or (calibration.signups is None and rate is None):
                 continue
-            expected = self._expected(at - window, at, calibration)
-            if expected is None:
-                break
-            if count < expected:
-                continue
+            expected = calibration.expected_signups(at - window, at) if rate is None else rate * window
             variance = expected + expected * expected / calibration.spread
-            if (count - expected) ** 2 < 9 * variance:
-                continue
+            if count <= expected or (count - expected) ** 2 < 9 * variance:
+                continue  # a tail this long is no tail of 1e-5, whatever its form
             chance = negative_binomial_tail(count, expected, calibration.spread)
             if chance < RATE_CHANCE:
                 members = self._signups[first:]
@@ -205,16 +206,11 @@ class SignUps:
         if wave and at < wave.until + QUIET["rate"]:
             wave.members[entry.name] = entry
 
-    def _expected(self, start: int, end: int, calibration: Calibration) -> float | None:
-        """Sign-ups that the baseline expects between the two event times; None without one."""
-        if calibration.signups is not None:
-            return calibration.expected_signups(start, end)
+    def _usual_rate(self, at: int) -> float | None:
+        """Sign-ups a microsecond over the weeks before the last day; None where these are too few."""
         before = self._day - self._month
-        begins = max(self._times[0], end - WINDOW - HISTORY)
-        length = end - WINDOW - begins
-        if before < _FEWEST_SIGNUPS or length < _SHORTEST_HISTORY:
-            return None
-        return before * (end - start) / length
+        length = at - WINDOW - max(self._times[0], at - WINDOW - HISTORY)
+        return before / length if before >= _FEWEST_SIGNUPS and length >= _SHORTEST_HISTORY else None
 
     def _by_name(self, entry: Entry, shown: tuple[str, ...], calibration: Calibration) -> None:
         of = len(self._times) - self._day
@@ -225,11 +221,14 @@ class SignUps:
             if count < _FEWEST_OF_PATTERN:
                 continue
             share = (self._usual[pattern] + 1) / (before + _UNSEEN)
-            if share >= 1 or count <= of * share:
+            expected = of * share
+            if share >= 1 or count <= expected:
                 continue
+            if share < 0.5 and (count - expected) ** 2 < 16 * expected * (1 - share):
+                continue  # four deviations above a mean that small are no chance of 1e-6: the tail is a long one
             chance = binomial_tail(count, of, share)
             if chance < NAME_CHANCE and (best is None or chance < best[0]):
-                best = chance, pattern, count, of * share
+                best = chance, pattern, count, expected
         if best is None:
             return
         chance, pattern, count, expected = best

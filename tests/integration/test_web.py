@@ -179,7 +179,9 @@ def test_an_unknown_population_is_refused_with_the_valid_ones(client: Client) ->
     assert response.json()["error"].endswith("one of all, engaged, clean, engaged_clean")
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/live", "/ready", "/nowhere", "/?population=x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/live", "/ready", "/nowhere", "/?population=x", "/api/flags", "/api/flags?x=1"]
+)
 def test_every_answer_is_guarded(client: Client, path: str) -> None:
     headers = client.get(path).headers
     policy = headers["Content-Security-Policy"]
@@ -212,7 +214,7 @@ def test_an_unchanged_page_is_not_sent_again(client: Client, directory: Path) ->
 
 
 def test_nobody_is_named(client: Client) -> None:
-    for path in ("/", "/?population=clean", "/metrics", "/ready"):
+    for path in ("/", "/?population=clean", "/metrics", "/ready", "/api/flags"):
         assert not re.search(r"zeb\d|yan\d", client.get(path).text)
 
 
