@@ -398,8 +398,10 @@ def expire(config: Path | None, state: Path | None, ttl_days: int | None) -> Non
 def check_config(config: Path | None) -> None:
     """Read the configuration as `consume` would, and say what is wrong with it."""
     from consumer.amqp_config import load, prepare
+    from metrics.operator import read_token
 
     settings = load_settings(config)
+    read_token(os.environ, settings.http.token_file)
     load(config)
     prepare(settings.live.batch_messages)
     click.echo(f"{config or 'the default configuration'} is good")

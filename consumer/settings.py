@@ -217,8 +217,8 @@ class SpamSettings:
     """
 
     allowlist: frozenset[str] = _key([], _NAMES)
-    threads: frozenset[str] = _key(list(CONTENT.threads), _NAMES)
-    passive: frozenset[str] = _key(list(CONTENT.passive), _NAMES)
+    threads: frozenset[str] = _key(sorted(CONTENT.threads), _NAMES)
+    passive: frozenset[str] = _key(sorted(CONTENT.passive), _NAMES)
     declared_events: tuple[tuple[int, int], ...] = _key([], _SPANS)
 
 
@@ -238,7 +238,7 @@ class Settings:
             attribution=self.state.attribution,
             engaged_events=self.state.engaged_events,
             registrations=self.state.registrations,
-            content=Content(tuple(sorted(self.spam.threads)), tuple(sorted(self.spam.passive))),
+            content=Content(self.spam.threads, self.spam.passive),
             allowlist=self.spam.allowlist,
         )
 

@@ -63,7 +63,7 @@ class Rules:
         found = json.loads(text)
         return replace(
             self,
-            content=Content(tuple(found["threads"]), tuple(found["passive"])),
+            content=Content(frozenset(found["threads"]), frozenset(found["passive"])),
             allowlist=frozenset(found["allowlist"]),
         )
 

@@ -30,25 +30,27 @@ class Content:
     needs rights that no newcomer has. Everything else is other content, so that unknown communities work too.
     """
 
-    threads: tuple[str, ...] = ("*.issue.new", "*.topic.topic_created")
-    passive: tuple[str, ...] = (
-        "fas.*",
-        "badges.*",
-        "buildsys.*",
-        "ci.*",
-        "copr.*",
-        "meetbot.*",
-        "logger.*",
-        "git.*",
-        "*.git.receive",
-        "*.compose.*",
-        "pungi.*",
-        "mdapi.*",
-        "koschei.*",
-        "anitya.*",
-        "hotness.*",
-        "planet.*",
-        "*.user.*",
+    threads: frozenset[str] = frozenset({"*.issue.new", "*.topic.topic_created"})
+    passive: frozenset[str] = frozenset(
+        {
+            "fas.*",
+            "badges.*",
+            "buildsys.*",
+            "ci.*",
+            "copr.*",
+            "meetbot.*",
+            "logger.*",
+            "git.*",
+            "*.git.receive",
+            "*.compose.*",
+            "pungi.*",
+            "mdapi.*",
+            "koschei.*",
+            "anitya.*",
+            "hotness.*",
+            "planet.*",
+            "*.user.*",
+        }
     )
 
     @cached_property

@@ -21,6 +21,7 @@ import pytest
 import homecoming
 from consumer import simulator
 from state.rules import POPULATIONS
+from state.store import SCHEMA_VERSION
 from state.weeks import event_time, to_datetime, week_named, week_start
 from tests.support.program import PATIENCE_S, PROGRAM, Said, call, good, refused, run
 
@@ -636,7 +637,7 @@ def test_status_says_how_much_there_is(fed: Path, simulated: Path) -> None:
         "dead_letters": 0,
         "watermark": max(row[names.index("sent_at")] for row in rows).isoformat() + "Z",
         "flags_open": found["flags_open"],
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
     }
     assert f"{len(rows):,}" in good(call("status", "--state", fed)).out
 
