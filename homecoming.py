@@ -311,6 +311,26 @@ def _decide(
     click.echo(f"{flag.id} ({flag.rule} {flag.user or 'of sign-ups'}, {iso(flag.raised_at)}): {verdict}", err=True)
 
 
+@cli.command()
+@_options
+@click.option("--budget", type=click.FloatRange(0.01, 100), default=0.3, show_default=True, help="False flags a week.")
+def calibrate(config: Path | None, state: Path | None, budget: float) -> None:
+    """Fit the detectors to the last eight weeks of the state's own history; a new version, kept beside the others."""
+    from state.calibrate import calibrate as run
+
+    with _store(config, state) as store:
+        before, made = run(store, budget)
+    threads, other = (1 / rate for rate in made.ordinary)
+    click.echo(
+        f"{made.version}: limit {before.limit:g} -> {made.limit:g}, cap {before.cap} -> {made.cap}, "
+        f"{sum(made.signups or ()):.0f} sign-ups a week; while people post, a thread comes every {threads:.0f} s "
+        f"and other content every {other:.0f} s",
+        err=True,
+    )
+    if not made.since:
+        click.echo("the first calibration holds for the past too: `homecoming rebuild` applies it there", err=True)
+
+
 @cli.command("dead-letters")
 @_options
 @click.option("--latest", type=click.IntRange(min=1), help="Only so many of the latest.")

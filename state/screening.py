@@ -72,9 +72,9 @@ def screen(store: Store, start: int, end: int) -> None:
     before = end + WEEK
     with connect(store.directory) as duck:
         define_log(duck, conn, store.directory)
-        _define_posts(store, duck, start - SIGNUPS_KEPT, before)
+        define_posts(store, duck, start - SIGNUPS_KEPT, before)
         days = _crowded_days(duck, calibrations, start - FLAG_LIFE, before)
-        users = _load(conn, [*days, *_flagged(conn, start, before)])
+        users = load_all(conn, [*days, *_flagged(conn, start, before)])
         texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR, before)
         users |= {name: state for name, state in posters.items() if texts.of(name)}
         away = {name for name in days if any(_came_back(users[name], day) for day in days[name])}
@@ -97,7 +97,7 @@ def screen(store: Store, start: int, end: int) -> None:
     changed(conn)
 
 
-def _define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int, before: int) -> None:
+def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int, before: int) -> None:
     """The views `acted` (content posts and sign-ups of everybody), and the table `early`: those of low tenure.
 
     Most of a log is from people of long standing: what is looked at more than once holds the others alone.
@@ -175,7 +175,7 @@ def _texts(
         ) SELECT content_hash, sent, msg_id, username {posted} AND content_hash IN (FROM often)
         ORDER BY sent, msg_id, username"""
     ).fetchall()
-    posters = _load(conn, sorted({name for *_, name in copies}))
+    posters = load_all(conn, sorted({name for *_, name in copies}))
     (begins,) = conn.execute("SELECT min(first_seen) FROM user").fetchone()
     return Texts.of_all(((text, Copy(*copy)) for text, *copy in copies), posters, begins), posters
 
@@ -190,7 +190,7 @@ def _flagged(conn: sqlite3.Connection, since: int, before: int) -> list[str]:
     return [name for (name,) in names]
 
 
-def _load(conn: sqlite3.Connection, names: Sequence[str]) -> dict[str, UserState]:
+def load_all(conn: sqlite3.Connection, names: Sequence[str]) -> dict[str, UserState]:
     found: dict[str, UserState] = {}
     for first in range(0, len(names), _NAMES_AT_ONCE):
         found |= load_users(conn, names[first : first + _NAMES_AT_ONCE])

@@ -8,8 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from math import log
-from statistics import fmean
+from math import ceil, log
 
 from state.errors import HomecomingError
 from state.fold import UserState
@@ -36,6 +35,9 @@ _RATE_FACTOR = 2.0
 _CHANGE = 0.1
 
 _LIMITS = (5.0, 12.0)
+
+#: Many people begin so many threads in a minute: their scores stand in a step, of which a smooth tail knows nothing.
+_INNOCENT_THREADS = 2
 _CAPS = (8, 16)
 
 #: Of the budget, the share of bursts; the rest is the cap's.
@@ -81,7 +83,7 @@ def fit(
     scores = {name: peak(one, users[name].early_days, rated) for name, one in accounts.items()}
     tail = _tail_limit(list(scores.values()), weeks * budget * _BURST_SHARE, previous.limit)
     limit = _near(tail, previous.limit, None if free else _CHANGE)
-    limit = min(max(limit, _LIMITS[0]), _LIMITS[1])
+    limit = min(max(limit, _LIMITS[0], _INNOCENT_THREADS * Weights.of(rated).fast[THREAD]), _LIMITS[1])
     slow = [_most_threads(one, users[name].early_days) for name, one in accounts.items() if scores[name] < limit]
     cap = _cap(slow, weeks * budget * (1 - _BURST_SHARE))
     if not free:
@@ -92,7 +94,7 @@ def fit(
         version=_version(end, previous.version),
         since=end,
         budget=budget,
-        limit=round(limit, 2),
+        limit=ceil(limit * 100) / 100,
         cap=cap,
         signups=signups,
         spread=spread,

@@ -50,7 +50,7 @@ def same(store: Store, wanted: tuple[list[Flagged], Views]) -> None:
     store.close()
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(histories(), st.integers(0, 1 << 32), st.sampled_from((1, 7, 60)))
 def test_in_order(log: list[Message], seed: int, batch: int) -> None:
     with scratch() as folder:
@@ -60,7 +60,7 @@ def test_in_order(log: list[Message], seed: int, batch: int) -> None:
         same(store, wanted)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(histories(), st.integers(0, 1 << 32), st.sampled_from((1, 7, 60)), st.sampled_from((6 * HOUR, 2 * DAY)))
 def test_late_and_twice(log: list[Message], seed: int, batch: int, late: int) -> None:
     random = Random(seed)
@@ -71,7 +71,7 @@ def test_late_and_twice(log: list[Message], seed: int, batch: int, late: int) ->
         same(store, wanted)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(histories(), st.integers(0, 1 << 32), st.sampled_from((1, 7, 60)), st.sampled_from((1, 6 * HOUR)))
 def test_restarted_anywhere(log: list[Message], seed: int, batch: int, late: int) -> None:
     random = Random(seed)
@@ -87,7 +87,7 @@ def test_restarted_anywhere(log: list[Message], seed: int, batch: int, late: int
         same(store, wanted)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(histories(), st.data())
 def test_archive_then_live(log: list[Message], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(log)))
@@ -100,7 +100,7 @@ def test_archive_then_live(log: list[Message], data: st.DataObject) -> None:
         same(store, wanted)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(histories(), st.data())
 def test_archive_of_what_was_before(log: list[Message], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(log)))
@@ -113,7 +113,7 @@ def test_archive_of_what_was_before(log: list[Message], data: st.DataObject) -> 
         same(store, wanted)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(histories(), st.integers(0, 1 << 32))
 def test_archive_of_what_was_missed(log: list[Message], seed: int) -> None:
     random = Random(seed)

@@ -18,7 +18,7 @@ from state.spam.posts import OTHER, THREAD, Post
 from state.spam.track import BURST, CAP, HIJACK, HOURS, Crossing, Track
 from state.weeks import DAY, HOUR, SECOND
 from tests.support.logs import START
-from tests.support.spam import Act, burst, delivered, messages, parts, post, tenured
+from tests.support.spam import Act, delivered, messages, parts, post, tenured
 
 CALIBRATION = Calibration()
 CALIBRATIONS = Calibrations()
@@ -114,13 +114,16 @@ def told(crossings: Sequence[Crossing]) -> list[Found]:
 #: Seconds between two posts: from none to weeks, often those at which a rule crosses.
 _GAPS = st.sampled_from((0, 1, 5, 20, 50, 120, 240, 1200, 3600, 5000, 7 * 86_400)) | st.integers(0, 12 * 86_400)
 
-_RUNS = st.tuples(_GAPS, _GAPS, st.integers(1, 18), st.lists(st.sampled_from((THREAD, THREAD, OTHER)), min_size=1, max_size=3))
+_RUNS = st.tuples(
+    _GAPS, _GAPS, st.integers(1, 18), st.lists(st.sampled_from((THREAD, THREAD, OTHER)), min_size=1, max_size=3)
+)
 
 
 @st.composite
 def post_sets(draw: st.DrawFn) -> list[Post]:
     """Posts of one account: runs of one pace each, and pauses between them."""
-    at, found = 0, []
+    at = 0
+    found: list[Post] = []
     for pause, gap, count, kinds in draw(st.lists(_RUNS, min_size=1, max_size=6)):
         at += pause * SECOND
         for place in range(count):
@@ -254,8 +257,8 @@ def test_a_detector_s_flags_are_the_oracle_s(passive: int, posts: list[Post], se
     random = Random(seed)
     topics = {THREAD: "pagure.issue.new", OTHER: "pagure.issue.comment.added"}
     acts = [Act(each.at - START, topics[each.kind], "ada") for each in posts]
-    for _ in range(passive):
-        acts.append(Act(random.randrange(20 * DAY), random.choice(("badges.badge.award", "fas.user.create")), "ada"))
+    others = ("badges.badge.award", "fas.user.create")
+    acts += [Act(random.randrange(20 * DAY), random.choice(others), "ada") for _ in range(passive)]
     log = messages(acts)
     if random.random() < 0.5:
         hours = range(0, max(act.at for act in acts), random.choice((HOUR, DAY, 3 * DAY)))

@@ -77,6 +77,8 @@ def wave(stem: str, begins: int, accounts: int, gap: int, posts_after: int | Non
 _GAPS = st.sampled_from((0, 5 * SECOND, 50 * SECOND, 4 * MINUTE, 20 * MINUTE, HOUR, 100 * MINUTE))
 
 #: Places where windows, days, weeks and horizons end, and anywhere.
+_ROLES: st.SearchStrategy[Role] = st.sampled_from(("actor", "actor", "affected"))
+
 _OFFSETS = st.builds(
     lambda days, within: days * DAY + within,
     st.integers(0, 16),
@@ -99,7 +101,7 @@ def _lives(draw: st.DrawFn, user: str) -> list[Act]:
     ):
         found += burst(user, begins, posts, gap, topic)
     found += [Act(at, PASSIVE_TOPIC, user, role) for at, role in draw(
-        st.lists(st.tuples(_OFFSETS, st.sampled_from(("actor", "actor", "affected"))), max_size=5)
+        st.lists(st.tuples(_OFFSETS, _ROLES), max_size=5)
     )]  # fmt: skip
     return found
 
@@ -128,7 +130,9 @@ def delivered(log: Sequence[Message], random: Random, late: int, share: float = 
         (message[0].at + (random.randrange(late) if random.random() < share else 0), random.random(), message)
         for message in log
     ]
-    arrivals += [(at + random.randrange(late + 1), random.random(), m) for at, _, m in arrivals if random.random() < 0.01]
+    arrivals += [
+        (at + random.randrange(late + 1), random.random(), m) for at, _, m in arrivals if random.random() < 0.01
+    ]
     return [message for *_, message in sorted(arrivals, key=lambda arrival: arrival[:2])]
 
 

@@ -95,8 +95,13 @@ def test_a_larger_budget_lowers_the_limit() -> None:
     assert limits[0] > limits[-1]
 
 
-@settings(max_examples=5)
-@given(st.integers())
+def test_two_threads_alone_are_never_a_burst() -> None:
+    found = fitted(budget=100.0)
+    twice = [Post(START, "0", THREAD), Post(START + SECOND, "1", THREAD)]
+    assert peak(twice, (), found) < found.limit
+    assert peak([*twice, Post(START + 2 * SECOND, "2", THREAD)], (), found) > found.limit
+
+
 def test_order_makes_no_difference(seed: int) -> None:
     rng = Random(seed)
     posts, users = newcomers(1)
