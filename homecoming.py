@@ -4,6 +4,7 @@ Results go to standard output alone, progress and logs to standard error. Exit c
 2 wrong use or bad input (one line that says what and where), 130 interrupted.
 """
 
+import json
 import os
 import sys
 import time
@@ -329,6 +330,46 @@ def calibrate(config: Path | None, state: Path | None, budget: float) -> None:
     )
     if not made.since:
         click.echo("the first calibration holds for the past too: `homecoming rebuild` applies it there", err=True)
+
+
+@cli.command()
+@_option_config
+@click.option("--seed", "seeds", type=int, multiple=True, help="Simulated communities; 1 to 5 where none is named.")
+@click.option("--weeks", type=click.IntRange(10, 1000), default=26, show_default=True, help="Weeks of each.")
+@click.option("--events", type=click.Path(path_type=Path), help="An archive instead, as `simulate` writes it.")
+@click.option("--truth", type=click.Path(path_type=Path), help="Its truth.csv; truth.json beside it is read too.")
+@click.option("--budget", type=click.FloatRange(0.01, 100), default=0.3, show_default=True, help="False flags a week.")
+@click.option("--format", "form", type=click.Choice(("table", "json")), default="table", show_default=True)
+def evaluate(
+    config: Path | None,
+    seeds: tuple[int, ...],
+    weeks: int,
+    events: Path | None,
+    truth: Path | None,
+    budget: float,
+    form: str,
+) -> None:
+    """What the spam detectors find, beside simpler rules: calibrated on 8 weeks, judged on those after."""
+    from consumer.evaluation import files, report, run
+    from consumer.evaluation.half_space_trees import half_space_trees_available
+    from state.spam.fit import HISTORY_WEEKS
+
+    load_settings(config)  # every verb takes --config and says what is wrong with it
+    if (events is None) != (truth is None) or (events and seeds):
+        raise HomecomingError("evaluate: name --events and --truth together, or --seed")
+    whole = run.Evaluation()
+    if events and truth:
+        whole.add(run.evaluate(files.read(events, truth, HISTORY_WEEKS, _clock()), events.name, budget))
+    else:
+        for one in run.of_seeds(seeds or run.SEEDS, weeks, budget):
+            click.echo(f"{', '.join(one.histories)} done", err=True)
+            whole.add(one)
+    if not half_space_trees_available():
+        click.echo("without half-space trees: `pip install 'homecoming[evaluate]'` compares with them too", err=True)
+    if form == "json":
+        print(json.dumps(report.evaluation_json(whole), indent=2))
+    else:
+        report.show_evaluation(whole, Console())
 
 
 @cli.command("dead-letters")

@@ -32,6 +32,10 @@ class Rules:
     content: Content = CONTENT
     allowlist: frozenset[str] = frozenset()
 
+    def kind_of(self, topic: str) -> int | None:
+        """The weight class of a content post, None for what is none; creating an account never is one."""
+        return None if action_of(topic) in self.registrations else self.content.kind_of(topic)
+
     def counts(self, role: Role) -> bool:
         """Whether an event in this role is folded into its user."""
         return role == "actor" or self.attribution == "any"

@@ -88,7 +88,7 @@ def screen(store: Store, start: int, end: int) -> None:
         signups = SignUps()
         for rows in _signups(duck):
             signups.load(rows)
-        signups.evaluate(calibrations)
+        signups.evaluate(calibrations, once=True)
         for wave in signups.waves:
             if wave.until >= start:
                 wanted += wave_flags(wave)
@@ -104,7 +104,7 @@ def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int, be
     """
     topics = [topic for (topic,) in duck.execute("SELECT DISTINCT topic FROM log").fetchall()]
     creating = set(store.rules.registration_topics(topics))
-    kinds = [(topic, store.rules.content.kind_of(topic), topic in creating) for topic in topics]
+    kinds = [(topic, store.rules.kind_of(topic), topic in creating) for topic in topics]
     load_rows(duck, "topic_kind", {"topic": "VARCHAR", "kind": "TINYINT", "creates": "BOOLEAN"}, [kinds])
     fifth_days = store.conn.execute(
         f"SELECT name, early_days->>{EARLY_DAYS - 1} FROM user WHERE last_seen >= ?", (since,)

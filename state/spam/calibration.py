@@ -31,10 +31,10 @@ class Calibration:
 
     Rates are posts per second of one account while it posts: `ordinary` people's, and those of an account that
     bursts `fast` or by `hand`. limit: score from which on a burst of a new account is flagged. cap: new threads in
-    24 hours, one more with each earlier active day. hours: distinct hours of 24 with a post. signups: expected
-    sign-ups for each hour of the week (Monday 00:00 UTC first), None where nobody has calibrated yet. spread: the
-    negative binomial's size, its variance being mean + mean^2 / spread. since: event time from which on this version
-    holds. made_at: watermark of the history it was made from, 0 for the defaults.
+    24 hours, one more with each earlier active day but the first. hours: distinct hours of 24 with a post. signups:
+    expected sign-ups for each hour of the week (Monday 00:00 UTC first), None where nobody has calibrated yet.
+    spread: the negative binomial's size, its variance being mean + mean^2 / spread. since: event time from which on
+    this version holds. made_at: watermark of the history it was made from, 0 for the defaults.
     """
 
     version: str = "default"

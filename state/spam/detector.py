@@ -65,7 +65,7 @@ class Detector:
         self.evictions = 0
         self.late = 0  #: events too late to change a flag now
         self._settled = settled
-        self._kind_of = rules.content.kind_of
+        self._kind_of = rules.kind_of
         self._tidied = 0
 
     def take(self, events: Sequence[Event], users: Mapping[str, UserState]) -> Iterator[Seen]:

@@ -182,7 +182,7 @@ def _most_threads(posts: Sequence[Post], early_days: Sequence[int]) -> int:
     times = [post.at for post in posts if post.kind == THREAD]
     return max(
         (
-            place + 1 - bisect_left(times, at - WINDOW + 1) - bisect_left(early_days, day_of(at))
+            place + 1 - bisect_left(times, at - WINDOW + 1) - max(0, bisect_left(early_days, day_of(at)) - 1)
             for place, at in enumerate(times)
         ),
         default=0,

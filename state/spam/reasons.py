@@ -4,7 +4,7 @@ from bisect import bisect_left
 
 from state.fold import UserState
 from state.spam.calibration import Calibration
-from state.spam.track import BURST, CAP, HIJACK, HOURS, SAME_TEXT, Crossing
+from state.spam.track import BURST, CAP, HIJACK, HOURS, SAME_TEXT, Crossing, cap_of
 from state.spam.waves import Wave
 from state.weeks import DAY, HOUR, SECOND, day_of
 
@@ -20,7 +20,7 @@ def why_account(crossing: Crossing, user: UserState) -> str:
     about = f"about {calibration.budget:g} such accounts a week"
     said = {
         BURST: f"{posts}, {who}; score {crossing.score:.1f} (limit {limit:.1f}, {about})",
-        CAP: f"{threads} within 24 h, {who} (limit {calibration.cap + days})",
+        CAP: f"{threads} within 24 h, {who} (limit {cap_of(calibration, days)})",
         SAME_TEXT: f"{_many(crossing.run, 'post')} of one text in {_span(crossing.at - crossing.begins)} by "
         f"{_many(crossing.accounts, 'new account')}, {who}",
         HOURS: f"posts in {crossing.hours} of 24 hours, {who} (limit {calibration.hours}): unregistered automation?",

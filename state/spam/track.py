@@ -174,7 +174,7 @@ class Track:
             self._cross(BURST, place, self._begins, score, calibration)
         elif self._open(BURST, place):
             return
-        elif self._threads >= calibration.cap + days:
+        elif self._threads >= cap_of(calibration, days):
             self._cross(CAP, place, self._low, score, calibration)
         elif not self._open(CAP, place) and self._hours(place) >= calibration.hours:
             self._cross(HOURS, place, self._low, score, calibration)
@@ -208,6 +208,14 @@ class Track:
                 calibration,
             )
         )
+
+
+def cap_of(calibration: Calibration, days: int) -> int:
+    """New threads in 24 hours from which on an account of so many earlier active days is flagged.
+
+    The first of these is none: who posts around midnight has one.
+    """
+    return calibration.cap + max(0, days - 1)
 
 
 def low_tenure(user: UserState, at: int) -> bool:

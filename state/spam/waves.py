@@ -4,7 +4,7 @@ A rate alone cannot tell a hackfest from an attack, so it informs; a second key 
 function of the set of sign-ups and of the newcomers' first posts: the order of arrival makes no difference.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -41,6 +41,10 @@ QUIET = {"rate": 2 * HOUR, "name": DAY, "cohort": 6 * HOUR}
 _EVIDENCE = 20
 
 
+#: How often (event time) a scan is marked, and how many marks are kept: whoever comes late finds one before.
+_MARKED_EVERY, _MARKS = 6 * HOUR, 12
+
+
 class Entry(NamedTuple):
     """A sign-up, or (with a weight class) the first post of somebody who signed up; by event time and message id."""
 
@@ -73,6 +77,21 @@ class Wave:
     members: dict[str, Entry] = field(default_factory=dict)  #: name -> sign-up
 
 
+class _Mark(NamedTuple):
+    """How far a scan had come: what it takes to go on from there once more."""
+
+    at: int
+    done: int
+    signups: int
+    posts: int
+    cursors: tuple[int, ...]
+    usual_posts: tuple[int, int]
+    recent: Counter[str]
+    usual: Counter[str]
+    waves: int
+    active: dict[tuple[str, str | None], tuple[Wave, int, dict[str, Entry]]]
+
+
 class SignUps:
     """Sign-ups and first posts of the past weeks, and the waves among them."""
 
@@ -81,6 +100,7 @@ class SignUps:
         self.waves: list[Wave] = []
         self._first_posts: dict[str, Entry] = {}
         self._signed_up: dict[str, Entry] = {}
+        self._marks: list[_Mark] = []
         self._restart()
 
     def _restart(self) -> None:
@@ -97,6 +117,7 @@ class SignUps:
         self._posts: list[Entry] = []
         self._usual_posts = [0, 0]
         self._post_day = self._post_month = 0
+        self._marks = []
 
     def sign_up(self, at: int, msg_id: str, name: str) -> None:
         """Somebody's account was created; of several creations the earliest counts."""
@@ -122,40 +143,83 @@ class SignUps:
         if known is not None:
             if (entry.at, entry.msg_id) >= (known.at, known.msg_id):
                 return False
-            del self.entries[bisect_left(self.entries, known)]
-            self._done = -1
+            place = bisect_left(self.entries, known)
+            del self.entries[place]
+            self._go_back(place)
         earliest[entry.name] = entry
         if self.entries and entry < self.entries[-1]:
-            insort(self.entries, entry)
-            if bisect_left(self.entries, entry) < self._done:
-                self._done = -1
+            place = bisect_left(self.entries, entry)
+            self.entries.insert(place, entry)
+            self._go_back(place)
         else:
             self.entries.append(entry)
         return True
 
     def drop_before(self, at: int) -> int:
-        """Forget what is older; how many sign-ups there were."""
+        """Forget what is older, once it is a good part of everything; how many sign-ups there were."""
         first = bisect_left(self.entries, (at,))
-        if not first:
-            return 0
+        if first <= len(self.entries) // 4:
+            return 0  # to go through the rest again costs more than to keep a few
         for entry in self.entries[:first]:
             del (self._signed_up if entry.kind is None else self._first_posts)[entry.name]
         signups = sum(entry.kind is None for entry in self.entries[:first])
         del self.entries[:first]
-        self._done = -1
+        self._restart()
         return signups
 
-    def evaluate(self, calibrations: Calibrations) -> None:
-        """Go on through the entries not yet looked at; through all of them where one came late."""
-        if self._done < 0:
-            self._restart()
+    def evaluate(self, calibrations: Calibrations, *, once: bool = False) -> None:
+        """Go on through the entries not yet looked at; once more from a mark on where one came late.
+
+        once: nothing will come late, and marks are not needed.
+        """
         for entry in self.entries[self._done :]:
             calibration, _ = calibrations.in_force(entry.at)
             if entry.kind is None:
                 self._signed(entry, calibration)
             else:
                 self._posted(entry, calibration)
-        self._done = len(self.entries)
+            self._done += 1
+            if not once and (not self._marks or entry.at >= self._marks[-1].at + _MARKED_EVERY):
+                self._mark(entry.at)
+
+    def _mark(self, at: int) -> None:
+        cursors = (self._day, self._month, self._post_day, self._post_month, *self._first)
+        self._marks.append(
+            _Mark(
+                at,
+                self._done,
+                len(self._times),
+                len(self._posts),
+                cursors,
+                (self._usual_posts[0], self._usual_posts[1]),
+                self._recent.copy(),
+                self._usual.copy(),
+                len(self.waves),
+                {key: (wave, wave.until, dict(wave.members)) for key, wave in self._active.items()},
+            )
+        )
+        del self._marks[:-_MARKS]
+
+    def _go_back(self, place: int) -> None:
+        """The entries from that place on are others now."""
+        if place >= self._done:
+            return
+        while self._marks and self._marks[-1].done > place:
+            self._marks.pop()
+        if not self._marks:
+            self._restart()
+            return
+        mark = self._marks[-1]
+        self._done = mark.done
+        del self._times[mark.signups :], self._signups[mark.signups :], self._patterns[mark.signups :]
+        del self._posts[mark.posts :], self.waves[mark.waves :]
+        self._day, self._month, self._post_day, self._post_month, *self._first = mark.cursors
+        self._usual_posts = list(mark.usual_posts)
+        self._recent, self._usual = mark.recent.copy(), mark.usual.copy()
+        self._active = {}
+        for key, (wave, until, members) in mark.active.items():
+            wave.until, wave.members = until, dict(members)
+            self._active[key] = wave
 
     def active(self, at: int) -> set[str]:
         """The keys of the waves that are under way at the event time."""

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def fed(history: Path) -> Path:
     return state
 
 
-def flags(state: Path) -> list[dict[str, object]]:
+def flags(state: Path) -> list[dict[str, Any]]:
     """What `flags --format json` prints."""
     found = json.loads(good(call("flags", "--state", state, "--format", "json")).out)
     assert isinstance(found, list)

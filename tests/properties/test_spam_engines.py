@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,9 +16,23 @@ from state.segments import seal
 from state.spam.calibration import Calibration
 from state.spam.lifecycle import Flagged
 from state.store import Store, open_store
-from state.weeks import DAY, HOUR
-from tests.support.logs import Views, differences, scratch, views
-from tests.support.spam import backfilled, calibrated, delivered, flags_of, go_live, histories, parts
+from state.weeks import DAY, HOUR, SECOND
+from tests.support.logs import CREATE, START, Views, differences, scratch, views
+from tests.support.spam import (
+    MINUTE,
+    OTHER_TOPIC,
+    PASSIVE_TOPIC,
+    Act,
+    backfilled,
+    burst,
+    calibrated,
+    delivered,
+    flags_of,
+    go_live,
+    histories,
+    messages,
+    parts,
+)
 
 #: One sign-up in ten hours is usual: whatever comes in numbers is a wave, by rate too.
 QUIET = Calibration("quiet", signups=(0.1,) * 168).to_json()
@@ -124,3 +139,65 @@ def test_archive_of_what_was_missed(log: list[Message], seed: int) -> None:
         go_live(store, parts(heard, random, 20))
         backfilled(store, log)
         same(store, wanted)
+
+
+def test_a_flag_stays_open_when_what_made_it_is_forgotten() -> None:
+    """Three and a half days after a drip, few posts are kept; a late one makes them be gone through again."""
+    crossing, pace = 13 * 30 * MINUTE, 30 * MINUTE
+    again = crossing + 84 * HOUR - 5 * MINUTE
+    drip, ticks = burst("ada", 0, 15, pace), burst("zoë", 7 * HOUR, 84, HOUR, OTHER_TOPIC)
+    log = messages(
+        [*drip, *ticks, *burst("ada", again - 10 * MINUTE, 2, 10 * MINUTE), *burst("ada", again + HOUR, 16, pace)]
+    )
+    at = next(place for place, message in enumerate(log) if message[0].at == START + again - 10 * MINUTE)
+    swapped = [*log[:at], *reversed(log[at : at + 2]), *log[at + 2 :]]
+    for arriving in (log, swapped):
+        for restarting in (False, True):
+            with scratch() as folder:
+                wanted = truth(folder, log)
+                assert [flag.rule for flag in wanted[0] if flag.user == "ada"] == ["cap"]
+                store = opened(folder / "live")
+                for message in arriving:
+                    if restarting:
+                        store.watch = None
+                    commit_batch(store, [message])
+                same(store, wanted)
+
+
+def test_an_archive_makes_accounts_older_long_after_its_own_weeks() -> None:
+    before = messages([Act(day * DAY, OTHER_TOPIC, "ada") for day in range(5)])
+    after = messages([*burst("ada", 25 * DAY, 6, SECOND), *burst("bob", 25 * DAY, 6, SECOND)])
+    after = [tuple(event._replace(msg_id=f"after-{event.msg_id}") for event in message) for message in after]
+    with scratch() as folder:
+        wanted = truth(folder, [*before, *after])
+        assert [flag.user for flag in wanted[0]] == ["bob"]
+        store = opened(folder / "both")
+        go_live(store, [after])
+        assert {flag.user for flag in flags_of(store)} == {"ada", "bob"}
+        backfilled(store, before)
+        same(store, wanted)
+
+
+@pytest.mark.parametrize(
+    ("rules", "acts"),
+    [
+        # Named by others, late: one active day more.
+        (Rules(attribution="any"), [*burst("ada", 2 * DAY, 5, SECOND), Act(DAY, PASSIVE_TOPIC, "ada", "affected")]),
+        # What creates an account is no post, even where nothing says so.
+        (Rules(registrations=frozenset({"forum.joined"})), [Act(n, "forum.joined", f"mega{1000 + n}") for n in range(9)]),
+        # A sign-up in the second of the crossing post makes its account 0 s old.
+        (Rules(), [*burst("ada", 0, 3, 0), Act(0, CREATE, "ada")]),
+    ],
+)  # fmt: skip
+def test_what_comes_last_counts_as_if_it_had_come_first(rules: Rules, acts: list[Act]) -> None:
+    log = messages(acts)
+    with scratch() as folder:
+        for place, arriving in enumerate((log, log[1:] + log[:1], log[::-1])):
+            store = open_store(folder / str(place), rules)
+            go_live(store, [[message] for message in arriving])
+            found = flags_of(store)
+            assert found
+            store.close()
+            store = rebuild(folder / str(place))
+            assert flags_of(store) == found
+            store.close()

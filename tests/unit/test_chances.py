@@ -5,7 +5,7 @@ from itertools import accumulate
 from math import comb, exp, fsum, lgamma, log
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from state.spam.chances import binomial_tail, negative_binomial_tail
@@ -30,7 +30,6 @@ def negative_binomial(k: int, mean: float, size: float) -> float:
 
 @given(means, sizes, st.integers(0, 300))
 def test_negative_binomial_tail_is_what_the_head_leaves(mean: float, size: float, at_least: int) -> None:
-    assume(negative_binomial(at_least, mean, size) > 1e-300)
     head = fsum(negative_binomial(k, mean, size) for k in range(at_least))
     assert negative_binomial_tail(at_least, mean, size) == pytest.approx(1 - head, rel=1e-6, abs=1e-8)
 
@@ -53,11 +52,9 @@ def test_far_out_nothing_is_left() -> None:
     assert binomial_tail(4000, 5000, 0.01) < 1e-300
 
 
-@pytest.mark.xfail(run=False, reason="never ends: the first term is 0, and 0 < 0 is never true")
 def test_far_out_nothing_is_left_of_sign_ups() -> None:
     assert negative_binomial_tail(5000, 0.5, 8.0) < 1e-300
 
 
-@pytest.mark.xfail(reason="the first term underflows, and the sum stays 0")
 def test_far_in_everything_is_left() -> None:
     assert binomial_tail(1, 5000, 0.9) == pytest.approx(1)

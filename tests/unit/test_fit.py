@@ -102,6 +102,8 @@ def test_two_threads_alone_are_never_a_burst() -> None:
     assert peak([*twice, Post(START + 2 * SECOND, "2", THREAD)], (), found) > found.limit
 
 
+@settings(max_examples=5)
+@given(st.integers())
 def test_order_makes_no_difference(seed: int) -> None:
     rng = Random(seed)
     posts, users = newcomers(1)
@@ -120,7 +122,7 @@ def test_known_spam_and_old_hands_are_left_out() -> None:
     seen = UserState(START, END, None, 90, {}, (day_of(START + DAY),))
     users |= {"a": seen._replace(registered_at=START), "b": seen}
     assert fit(loud, users, registered, START, END, Calibration(), 0.3, {"a"}) == expected
-    assert fit(loud, users, registered, START, END, Calibration(), 0.3).limit > expected.limit
+    assert fit(loud, users, registered, START, END, Calibration(), 0.3) != expected
 
 
 def test_a_version_stays_near_the_one_before() -> None:
