@@ -123,25 +123,26 @@ class Detector:
 
     def _posted(self, name: str, post: Post, user: UserState, touched: dict[str, None], shared: set[str]) -> bool:
         """Note the post wherever it counts; whether it counts for the waves."""
-        track = self.tracks.get(name) or self._begin(name, user, post.at)
+        is_new = low_tenure(user, post.at)
+        track = self.tracks.get(name)
+        if track is None and (is_new or dormant(user, post.at)):
+            track = self._begin(name, user, post.at)
         if track is not None and track.add(post):
             touched[name] = None
         if post.text is not None:
             shared.update(self.texts.add(post.text, Copy(post.at, post.msg_id, name), user))
-        return low_tenure(user, post.at) and self.signups.post(post.at, post.msg_id, name, post.kind)
+        return is_new and self.signups.post(post.at, post.msg_id, name, post.kind)
 
     def crossings(self, name: str) -> list[Crossing]:
         """Where the account crosses a limit, within the kept posts."""
         track = self.tracks.get(name)
-        return [*track.crossings, *track.repeated] if track else []
+        return [*track.past, *track.crossings, *track.repeated] if track else []
 
     def waves(self) -> list[Wave]:
         """The waves that have fired within the last days."""
         return [wave for wave in self.signups.waves if wave.until >= self.watermark - KEPT]
 
-    def _begin(self, name: str, user: UserState, at: int) -> Track | None:
-        if not low_tenure(user, at) and not dormant(user, at):
-            return None
+    def _begin(self, name: str, user: UserState, at: int) -> Track:
         # Whoever was seen before the kept posts may have posted then: the log knows.
         earlier = 0 if user.first_seen >= self.watermark - LATENESS else None
         track = self.tracks[name] = Track(earlier, self._settled(name, at))
@@ -156,7 +157,7 @@ class Detector:
         if track is None:
             return False  # evicted within this very batch
         self.tracks[name] = track  # seen last: the accounts seen longest ago come first
-        had = bool(track.crossings)
+        had = bool(track.past or track.crossings)
         track.evaluate(user, self.calibrations)
         self.evictions += track.drop_before(self.watermark - KEPT)
         return had or bool(track.crossings)

@@ -64,6 +64,7 @@ class Track:
         "crossings",
         "earlier",
         "newest",
+        "past",
         "posts",
         "repeated",
         "settled",
@@ -79,6 +80,8 @@ class Track:
         self.newest = 0
         #: Crossings of the texts it repeats: these are found among the posts of others too, by whoever has them.
         self.repeated: list[Crossing] = []
+        #: Crossings within the horizon whose posts were dropped because there were too many.
+        self.past: list[Crossing] = []
         self._restart()
 
     def _restart(self) -> None:
@@ -114,10 +117,10 @@ class Track:
         old = bisect_left(posts, (at,))
         dropped = max(old, len(posts) - kept)
         first = posts[dropped] if dropped < len(posts) else None
-        for crossing in self.crossings:
-            if first is None or (crossing.at, crossing.msg_id) < (first.at, first.msg_id):
-                self.settled[crossing.rule] = crossing.at
-        self.crossings = [c for c in self.crossings if first and (c.at, c.msg_id) >= (first.at, first.msg_id)]
+        gone = [c for c in self.crossings if first is None or (c.at, c.msg_id) < (first.at, first.msg_id)]
+        self.settled.update((crossing.rule, crossing.at) for crossing in gone)
+        self.past = [c for c in (*self.past, *gone) if c.at >= at]
+        self.crossings = self.crossings[len(gone) :]
         del posts[:dropped]
         if self.earlier is not None:
             self.earlier += dropped
@@ -225,8 +228,10 @@ def low_tenure(user: UserState, at: int) -> bool:
 
 
 def _dormant(user: UserState, day: int) -> bool:
-    week = week_of_day(day)
-    return not any(week - back in user.weeks for back in range(1, DORMANT_WEEKS + 1))
+    week, weeks = week_of_day(day), user.weeks
+    if week - 1 in weeks:  # most people
+        return False
+    return not any(week - back in weeks for back in range(2, DORMANT_WEEKS + 1))
 
 
 def dormant(user: UserState, at: int) -> bool:
