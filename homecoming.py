@@ -297,6 +297,22 @@ def confirm(
     _decide(given, flag, config, state, "confirmed", reason)
 
 
+@flags.command()
+@_options
+@click.pass_obj
+def bots(given: tuple[Path | None, Path | None], config: Path | None, state: Path | None) -> None:
+    """Accounts that are as busy every week, as programs are: candidates for spam.allowlist."""
+    from state.bots import steady_accounts
+    from state.store import read_store, reading
+
+    settings, directory = _settings(config or given[0], state or given[1])
+    with closing(read_store(directory)) as conn, reading(directory, conn):
+        found = steady_accounts(conn)
+    for account in found:
+        known = "  on the allowlist" if account.name in settings.spam.allowlist else ""
+        print(f"{account.name}  {', '.join(map(str, account.events))} events a week{known}")
+
+
 def _decide(
     given: tuple[Path | None, Path | None],
     known_as: str,

@@ -89,20 +89,23 @@ class Detector:
         touched: dict[str, None] = {}
         shared: set[str] = set()
         signed_up = False
+        allowlist, kind_of, know = self.rules.allowlist, self._kind_of, self.texts.know
         for event in events:
             name, at = event.user, event.at
-            if name is None or event.role != "actor" or event.is_bot or name in self.rules.allowlist:
+            if name is None or event.role != "actor" or event.is_bot or name in allowlist:
                 continue
             if at > self.watermark:
                 self.watermark = at
             elif at < self.watermark - LATENESS:
                 self.late += 1
                 continue
-            shared.update(self.texts.know(name, users[name]))
-            kind = self._kind_of(event.topic)
+            user = users[name]
+            if others := know(name, user):
+                shared.update(others)
+            kind = kind_of(event.topic)
             if kind is not None:
                 post = Post(at, event.msg_id, kind, event.content_hash)
-                signed_up |= self._posted(name, post, users[name], touched, shared)
+                signed_up |= self._posted(name, post, user, touched, shared)
                 continue
             track = self.tracks.get(name)
             if track is not None and at < track.newest:

@@ -224,7 +224,7 @@ def cap_of(calibration: Calibration, days: int) -> int:
 def low_tenure(user: UserState, at: int) -> bool:
     """Whether the account had fewer than five active days before the day of that event time."""
     early = user.early_days
-    return len(early) < EARLY_DAYS or day_of(at) <= early[EARLY_DAYS - 1]
+    return len(early) < EARLY_DAYS or at < (early[EARLY_DAYS - 1] + 1) * DAY
 
 
 def _dormant(user: UserState, day: int) -> bool:

@@ -184,7 +184,10 @@ def test_an_archive_makes_accounts_older_long_after_its_own_weeks() -> None:
         # Named by others, late: one active day more.
         (Rules(attribution="any"), [*burst("ada", 2 * DAY, 5, SECOND), Act(DAY, PASSIVE_TOPIC, "ada", "affected")]),
         # What creates an account is no post, even where nothing says so.
-        (Rules(registrations=frozenset({"forum.joined"})), [Act(n, "forum.joined", f"mega{1000 + n}") for n in range(9)]),
+        (
+            Rules(registrations=frozenset({"forum.joined"})),
+            [Act(n, "forum.joined", f"mega{1000 + n}") for n in range(9)],
+        ),
         # A sign-up in the second of the crossing post makes its account 0 s old.
         (Rules(), [*burst("ada", 0, 3, 0), Act(0, CREATE, "ada")]),
     ],
