@@ -350,7 +350,7 @@ def calibrate(config: Path | None, state: Path | None, budget: float) -> None:
 
 @cli.command()
 @_option_config
-@click.option("--seed", "seeds", type=int, multiple=True, help="Simulated communities; 1 to 5 where none is named.")
+@click.option("--seed", "seeds", type=int, multiple=True, help="Simulated communities; 51 to 55 where none is named.")
 @click.option("--weeks", type=click.IntRange(10, 1000), default=26, show_default=True, help="Weeks of each.")
 @click.option("--events", type=click.Path(path_type=Path), help="An archive instead, as `simulate` writes it.")
 @click.option("--truth", type=click.Path(path_type=Path), help="Its truth.csv; truth.json beside it is read too.")

@@ -117,7 +117,8 @@ def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int, be
         SELECT username, sent_at, epoch_us(sent_at) AS sent, (sent // {DAY})::INTEGER AS day, msg_id, kind, creates,
             content_hash
         FROM log JOIN topic_kind USING (topic)
-        WHERE role = 'actor' AND NOT is_bot AND (username IN ({bots})) IS NOT TRUE AND (kind IS NOT NULL OR creates);
+        WHERE role = 'actor' AND NOT is_bot AND username IS NOT NULL AND (username IN ({bots})) IS NOT TRUE
+            AND (kind IS NOT NULL OR creates);
         CREATE TABLE early AS SELECT acted.* FROM acted JOIN tenure USING (username)
         WHERE (fifth_day IS NULL OR day <= fifth_day) AND {_between(since, before)}"""
     )

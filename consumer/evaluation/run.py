@@ -16,7 +16,7 @@ from state.spam.fit import HISTORY_WEEKS
 from state.weeks import WEEK
 
 #: Seeds that are reported unless others are named. Parameters were chosen on 100 to 109: report none of these.
-SEEDS = (1, 2, 3, 4, 5)
+SEEDS = (51, 52, 53, 54, 55)
 
 
 @dataclass(slots=True)

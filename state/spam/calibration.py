@@ -15,6 +15,10 @@ from state.weeks import DAY, HOUR, SECOND, week_of, week_start
 SCORE_CAP = 3.0
 
 
+#: Hours of a week.
+_HOURS = 168
+
+
 @lru_cache(maxsize=8)
 def _cumulated(signups: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(accumulate(signups, initial=0.0))
@@ -50,6 +54,17 @@ class Calibration:
     hours: int = 14
     signups: tuple[float, ...] | None = None
     spread: float = 8.0
+
+    def __post_init__(self) -> None:
+        """ValueError for values that the detectors could not work with: a version comes from a file."""
+        pairs = (self.ordinary, self.fast, self.hand)
+        numbers = (self.budget, self.limit, self.spread, self.cap, self.hours)
+        if not all(len(pair) == 2 and min(pair) > 0 for pair in pairs):
+            raise ValueError("ordinary, fast and hand are pairs of rates above 0")
+        if not all(isinstance(number, (int, float)) and number > 0 for number in numbers) or self.trust < 0:
+            raise ValueError("budget, limit, spread, cap and hours are numbers above 0, trust is none below")
+        if self.signups is not None and (len(self.signups) != _HOURS or min(self.signups) < 0):
+            raise ValueError(f"signups are {_HOURS} numbers, none below 0")
 
     def expected_signups(self, start: int, end: int) -> float:
         """Sign-ups that are expected between the two event times; the hours of the week are known."""

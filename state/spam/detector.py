@@ -104,8 +104,7 @@ class Detector:
                 shared.update(others)
             kind = kind_of(event.topic)
             if kind is not None:
-                post = Post(at, event.msg_id, kind, event.content_hash)
-                signed_up |= self._posted(name, post, user, touched, shared)
+                signed_up |= self._posted(event, kind, user, touched, shared)
                 continue
             track = self.tracks.get(name)
             if track is not None and at < track.newest:
@@ -124,17 +123,18 @@ class Detector:
         self._tidy()
         return Seen(frozenset(changed), signed_up, since)
 
-    def _posted(self, name: str, post: Post, user: UserState, touched: dict[str, None], shared: set[str]) -> bool:
+    def _posted(self, event: Event, kind: int, user: UserState, touched: dict[str, None], shared: set[str]) -> bool:
         """Note the post wherever it counts; whether it counts for the waves."""
-        is_new = low_tenure(user, post.at)
+        at, name, text = event.at, event.user or "", event.content_hash
+        is_new = low_tenure(user, at)
         track = self.tracks.get(name)
-        if track is None and (is_new or dormant(user, post.at)):
-            track = self._begin(name, user, post.at)
-        if track is not None and track.add(post):
+        if track is None and (is_new or dormant(user, at)):
+            track = self._begin(name, user, at)
+        if track is not None and track.add(Post(at, event.msg_id, kind, text)):
             touched[name] = None
-        if post.text is not None:
-            shared.update(self.texts.add(post.text, Copy(post.at, post.msg_id, name), user))
-        return is_new and self.signups.post(post.at, post.msg_id, name, post.kind)
+        if text is not None and (others := self.texts.add(text, Copy(at, event.msg_id, name), user)):
+            shared.update(others)
+        return is_new and self.signups.post(at, event.msg_id, name, kind)
 
     def crossings(self, name: str) -> list[Crossing]:
         """Where the account crosses a limit, within the kept posts."""

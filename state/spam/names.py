@@ -14,14 +14,14 @@ _SHARED = 6
 def patterns(name: str) -> Iterator[str]:
     """What others may share with this name; one name has each pattern once.
 
-    `stem*`: the name without the digits at its end. `abcdef*`, `*uvwxyz`: its beginning, its ending. `a8d4`: eight
+    `stem#`: the name and digits at its end. `abcdef*`, `*uvwxyz`: its beginning, its ending. `a8d4`: eight
     letters and four digits. `consonants`: five or more in a row.
     """
     name = name.casefold()
     stem = _TRAILING_DIGITS.sub("", name)
     if stem != name:
         if len(stem) >= 3:
-            yield f"{stem}*"
+            yield f"{stem}#"
         yield "".join(f"{_class(run)}{len(run)}" for run in _RUNS.findall(name))
     if len(stem) > _SHARED:
         yield f"{stem[:_SHARED]}*"

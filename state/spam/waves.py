@@ -25,8 +25,15 @@ HISTORY = 28 * DAY
 #: A rate that is expected from less than this is no baseline.
 _SHORTEST_HISTORY, _FEWEST_SIGNUPS = 14 * DAY, 50
 
-#: Chances below which a key fires: tests are many, so that 300 sign-ups a week give less than one a year.
-RATE_CHANCE, NAME_CHANCE, COHORT_CHANCE = 1e-5, 1e-6, 1e-4
+#: Chances below which a key fires. A rate informs only, so it may be wrong once in two weeks; a pattern of names and
+#: what a cohort does are critical, and 300 sign-ups a week give less than one false alarm a year.
+RATE_CHANCE, NAME_CHANCE, COHORT_CHANCE = 1e-4, 1e-6, 1e-5
+
+#: The same for what names share without being numbered: first names and surnames come in families by themselves.
+SHARED_NAME_CHANCE = 1e-8
+
+#: Even the quietest hour expects somebody some day: so many sign-ups in a window.
+_LEAST_EXPECTED = 0.01
 
 #: Fewest sign-ups of a rate wave and of a pattern, fewest first posts of a wave.
 _FEWEST_OF_RATE, _FEWEST_OF_PATTERN, _FEWEST_POSTS = 5, 5, 6
@@ -258,9 +265,10 @@ class SignUps:
             if count < _FEWEST_OF_RATE or (calibration.signups is None and rate is None):
                 continue
             expected = calibration.expected_signups(at - window, at) if rate is None else rate * window
+            expected = max(expected, _LEAST_EXPECTED)
             variance = expected + expected * expected / calibration.spread
             if count <= expected or (count - expected) ** 2 < 9 * variance:
-                continue  # a tail this long is no tail of 1e-5, whatever its form
+                continue  # a tail this long is no tail of 1e-4, whatever its form
             chance = negative_binomial_tail(count, expected, calibration.spread)
             if chance < RATE_CHANCE:
                 members = self._signups[first:]
@@ -291,7 +299,8 @@ class SignUps:
             if share < 0.5 and (count - expected) ** 2 < 16 * expected * (1 - share):
                 continue  # four deviations above a mean that small are no chance of 1e-6: the tail is a long one
             chance = binomial_tail(count, of, share)
-            if chance < NAME_CHANCE and (best is None or chance < best[0]):
+            most = NAME_CHANCE if pattern.endswith("#") else SHARED_NAME_CHANCE
+            if chance < most and (best is None or chance < best[0]):
                 best = chance, pattern, count, expected
         if best is None:
             return

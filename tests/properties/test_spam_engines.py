@@ -22,6 +22,7 @@ from tests.support.spam import (
     MINUTE,
     OTHER_TOPIC,
     PASSIVE_TOPIC,
+    THREAD_TOPIC,
     Act,
     backfilled,
     burst,
@@ -32,6 +33,7 @@ from tests.support.spam import (
     histories,
     messages,
     parts,
+    wave,
 )
 
 #: One sign-up in ten hours is usual: whatever comes in numbers is a wave, by rate too.
@@ -184,10 +186,27 @@ def test_an_archive_makes_accounts_older_long_after_its_own_weeks() -> None:
         # Named by others, late: one active day more.
         (Rules(attribution="any"), [*burst("ada", 2 * DAY, 5, SECOND), Act(DAY, PASSIVE_TOPIC, "ada", "affected")]),
         # What creates an account is no post, even where nothing says so.
+        (Rules(registrations=frozenset({"forum.joined"})), [Act(n, "forum.joined", f"mega{n}") for n in range(9)]),
+        # Whoever posted before they signed up begins with the first post after it.
         (
-            Rules(registrations=frozenset({"forum.joined"})),
-            [Act(n, "forum.joined", f"mega{1000 + n}") for n in range(9)],
+            Rules(),
+            [
+                *burst("ada", 0, 1, 0, OTHER_TOPIC),
+                Act(5 * DAY, CREATE, "ada"),
+                *burst("ada", 6 * DAY, 1, 0, OTHER_TOPIC),
+                *wave("megaspam", 6 * DAY, 9, MINUTE),
+            ],
         ),
+        # An account that has been active for long signs up, too.
+        (
+            Rules(),
+            [
+                *burst("megaspam1", 0, 6, DAY, PASSIVE_TOPIC),
+                *(Act(6 * DAY + place * MINUTE, CREATE, f"megaspam{place}") for place in range(1, 6)),
+            ],
+        ),
+        # A first post in the very second of the sign-up, and with a smaller id, is a first post.
+        (Rules(), [Act(0, THREAD_TOPIC, "ada"), Act(0, CREATE, "ada"), *wave("megaspam", 0, 6, 0, 5 * SECOND)]),
         # A sign-up in the second of the crossing post makes its account 0 s old.
         (Rules(), [*burst("ada", 0, 3, 0), Act(0, CREATE, "ada")]),
     ],
@@ -195,7 +214,10 @@ def test_an_archive_makes_accounts_older_long_after_its_own_weeks() -> None:
 def test_what_comes_last_counts_as_if_it_had_come_first(rules: Rules, acts: list[Act]) -> None:
     log = messages(acts)
     with scratch() as folder:
-        for place, arriving in enumerate((log, log[1:] + log[:1], log[::-1])):
+        for place, arriving in enumerate((log, [*log[1:], log[0]])):
+            if arriving[-1][0].at < log[-1][0].at - 2 * DAY:
+                continue
+            calibrated(folder / str(place), QUIET)
             store = open_store(folder / str(place), rules)
             go_live(store, [[message] for message in arriving])
             found = flags_of(store)
@@ -204,3 +226,23 @@ def test_what_comes_last_counts_as_if_it_had_come_first(rules: Rules, acts: list
             store = rebuild(folder / str(place))
             assert flags_of(store) == found
             store.close()
+
+
+def test_posts_are_counted_once_when_one_batch_brings_days() -> None:
+    """The log has all of a batch before the first half day of it is looked at."""
+    early = [
+        *burst("ada", 0, 3, 4 * DAY, OTHER_TOPIC),
+        Act(15 * DAY, OTHER_TOPIC, "bob"),
+        *burst("ada", 20 * DAY, 4, SECOND),
+    ]
+    late = messages(
+        [*early, *burst("ada", 19 * DAY + 20 * HOUR, 2, MINUTE, OTHER_TOPIC), Act(21 * DAY, OTHER_TOPIC, "bob")]
+    )
+    with scratch() as folder:
+        wanted = truth(folder, late)
+        assert [flag.posts for flag in wanted[0]] == [9]
+        store = opened(folder / "live")
+        moved = [message for message in late if START + 19 * DAY < message[0].at < START + 20 * DAY]
+        assert len(moved) == 2
+        go_live(store, [late[:4], [message for message in late[4:] if message not in moved] + moved])
+        same(store, wanted)

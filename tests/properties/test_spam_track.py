@@ -83,7 +83,7 @@ def oracle(posts: Sequence[Post], user: UserState, c: Calibration = CALIBRATION)
             rule = BURST
         elif is_open(BURST, one.at):
             rule = None
-        elif threads >= c.cap + earlier_days:
+        elif threads >= c.cap + max(0, earlier_days - 1):
             rule, run = CAP, window
         elif hours >= c.hours and not is_open(CAP, one.at):
             rule, run = HOURS, window

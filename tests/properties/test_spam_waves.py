@@ -70,7 +70,7 @@ class Oracle:
         self.signups = sorted(min(each for each in met if each.name == name and each.kind is None)
                               for name in {each.name for each in met if each.kind is None})  # fmt: skip
         created = {each.name: each.at for each in self.signups}
-        posts = [e for e in met if e.kind is not None and e.name in created and e.at <= created[e.name] + 28 * DAY]
+        posts = [e for e in met if e.kind is not None and e.name in created and 0 <= e.at - created[e.name] <= 28 * DAY]
         self.posts = sorted(min(p for p in posts if p.name == name) for name in {p.name for p in posts})
         self.calibration = calibration
         self.waves: list[Found] = []
@@ -115,7 +115,7 @@ class Oracle:
             expected = self.expected(entry, window)
             if expected is None or len(members) < max(5, expected):
                 continue
-            if rarely(len(members), expected, spread) < 1e-5:
+            if rarely(len(members), expected, spread) < 1e-4:
                 self.fire(entry, "rate", None, len(members), len(members), window, {m.name for m in members})
                 return
         wave = self.latest("rate")
@@ -131,7 +131,7 @@ class Oracle:
             share = (sum(pattern in patterns(each.name) for each in before) + 1) / (len(before) + 200)
             if len(members) >= 5 and share < 1 and len(members) > len(today) * share:
                 found = chance(len(members), len(today), share)
-                if found < 1e-6 and (best is None or found < best[0] * (1 - 1e-9)):
+                if found < (1e-6 if pattern.endswith("#") else 1e-8) and (best is None or found < best[0] * (1 - 1e-9)):
                     best = found, pattern, members
         if best is not None:
             self.fire(entry, "name", best[1], len(best[2]), len(today), DAY, best[2])
@@ -144,7 +144,7 @@ class Oracle:
         usual = self.between(self.posts, entry, 29 * DAY, DAY)
         share = (sum(each.kind == THREAD for each in usual) + 5) / (len(usual) + 20)
         threads = sum(each.kind == THREAD for each in first)
-        if len(first) >= 6 and threads > len(first) * share and chance(threads, len(first), share) < 1e-4:
+        if len(first) >= 6 and threads > len(first) * share and chance(threads, len(first), share) < 1e-5:
             self.fire(entry, "cohort", None, threads, len(first), DAY, {each.name for each in first})
 
 
