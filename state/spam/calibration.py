@@ -57,11 +57,11 @@ class Calibration:
 
     def __post_init__(self) -> None:
         """ValueError for values that the detectors could not work with: a version comes from a file."""
-        pairs = (self.ordinary, self.fast, self.hand)
+        pairs: list[tuple[float, ...]] = [self.ordinary, self.fast, self.hand]
         numbers = (self.budget, self.limit, self.spread, self.cap, self.hours)
         if not all(len(pair) == 2 and min(pair) > 0 for pair in pairs):
             raise ValueError("ordinary, fast and hand are pairs of rates above 0")
-        if not all(isinstance(number, (int, float)) and number > 0 for number in numbers) or self.trust < 0:
+        if not all(number > 0 for number in numbers) or self.trust < 0:
             raise ValueError("budget, limit, spread, cap and hours are numbers above 0, trust is none below")
         if self.signups is not None and (len(self.signups) != _HOURS or min(self.signups) < 0):
             raise ValueError(f"signups are {_HOURS} numbers, none below 0")
