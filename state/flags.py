@@ -142,10 +142,10 @@ def replace_flags(
 def settle(conn: sqlite3.Connection, rules: Rules, since: int, before: int) -> None:
     """Bring the states of the flags raised in [since, before) up to date, and who stands flagged."""
     watermark = get_meta(conn, "watermark", 0)
-    explained = _explained(conn, since, before)
-    changed: list[tuple[FlagState, str]] = []
     touched: set[str] = set()
-    for rule in SEVERITIES:
+    explained: list[tuple[int, int]] = []
+    for rule in (*WAVE_RULES, *(rule for rule in SEVERITIES if rule not in WAVE_RULES)):
+        changed: list[tuple[FlagState, str]] = []
         rows = conn.execute(
             f"""SELECT id, state, raised_at, {_VERDICT}, user FROM flag
             WHERE rule = :rule AND raised_at >= :since AND raised_at < :before ORDER BY raised_at, id""",
@@ -157,7 +157,9 @@ def settle(conn: sqlite3.Connection, rules: Rules, since: int, before: int) -> N
                 changed.append((state, flag.id))
                 if named[flag.id] is not None:
                     touched.add(named[flag.id])
-    conn.executemany("UPDATE flag SET state = ? WHERE id = ?", changed)
+        conn.executemany("UPDATE flag SET state = ? WHERE id = ?", changed)
+        if rule in WAVE_RULES:
+            explained = _explained(conn, since, before)  # by the waves as they now are
     _stand(conn, rules, touched)
 
 

@@ -40,6 +40,9 @@ _NAMES_AT_ONCE = 2_000
 
 _ROWS_AT_ONCE = 50_000
 
+#: Events make accounts older and names usual: what was flagged long after them may no longer hold.
+_FOREVER = 1 << 60
+
 
 def touch(conn: sqlite3.Connection, first: int, last: int) -> None:
     """Note that an import has brought events of these weeks, inside its writing step."""
@@ -72,9 +75,9 @@ def screen(store: Store, start: int, end: int) -> None:
     before = end + WEEK
     with connect(store.directory) as duck:
         define_log(duck, conn, store.directory)
-        define_posts(store, duck, start - SIGNUPS_KEPT, before)
+        define_posts(store, duck, start - SIGNUPS_KEPT, _FOREVER)
         days = _crowded_days(duck, calibrations, start - FLAG_LIFE, before)
-        users = load_all(conn, [*days, *_flagged(conn, start, before)])
+        users = load_all(conn, [*days, *_flagged(conn, start, _FOREVER)])
         texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR, before)
         users |= {name: state for name, state in posters.items() if texts.of(name)}
         away = {name for name in days if any(_came_back(users[name], day) for day in days[name])}
@@ -92,7 +95,7 @@ def screen(store: Store, start: int, end: int) -> None:
         for wave in signups.waves:
             if wave.until >= start:
                 wanted += wave_flags(wave)
-    replace_flags(conn, store.rules, wanted, users, waves=True, since=start, before=before)
+    replace_flags(conn, store.rules, wanted, users, waves=True, since=start, before=_FOREVER)
     expire_flags(conn)
     changed(conn)
 
@@ -120,7 +123,7 @@ def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int, be
         WHERE role = 'actor' AND NOT is_bot AND username IS NOT NULL AND (username IN ({bots})) IS NOT TRUE
             AND (kind IS NOT NULL OR creates);
         CREATE TABLE early AS SELECT acted.* FROM acted JOIN tenure USING (username)
-        WHERE (fifth_day IS NULL OR day <= fifth_day) AND {_between(since, before)}"""
+        WHERE (creates OR fifth_day IS NULL OR day <= fifth_day) AND {_between(since, before)}"""
     )
 
 
@@ -227,11 +230,11 @@ def _signups(duck: "duckdb.DuckDBPyConnection") -> Iterator[list[tuple[int, str,
         """WITH created AS (
             SELECT username, min((sent, msg_id)) AS first FROM early WHERE creates GROUP BY username
         ), posted AS (
-            SELECT username, min((sent, msg_id, kind)) AS first FROM early SEMI JOIN created USING (username)
-            WHERE kind IS NOT NULL GROUP BY username
+            SELECT username, min((sent, msg_id, kind)) AS first FROM early JOIN created USING (username)
+            WHERE kind IS NOT NULL AND sent >= created.first[1] GROUP BY username
         ) SELECT first[1] AS sent, first[2] AS msg_id, username, NULL AS kind FROM created
         UNION ALL SELECT first[1], first[2], username, first[3] FROM posted
-        ORDER BY sent, msg_id, kind NULLS FIRST"""
+        ORDER BY sent, kind NULLS FIRST, msg_id"""
     )
     while batch := rows.fetchmany(_ROWS_AT_ONCE):
         yield batch

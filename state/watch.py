@@ -6,7 +6,6 @@ whenever another process has added to the log or changed the parameters (`meta.d
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from state.calibrations import read_calibrations
@@ -15,7 +14,7 @@ from state.event import Event
 from state.flags import Fresh, account_flags, expire_flags, replace_flags, settled, wave_flags
 from state.fold import UserState
 from state.log import files, parquet_sql
-from state.spam.detector import KEPT, SIGNUPS_KEPT, Detector, Seen
+from state.spam.detector import KEPT, LATENESS, SIGNUPS_KEPT, Detector, Seen
 from state.spam.lifecycle import Flagged
 from state.spam.texts import KNOWN_FOR
 from state.spam.track import Crossing
@@ -50,9 +49,16 @@ class Watch:
     def __init__(self, store: Store, changes: int) -> None:
         self.changes = changes
         conn = store.conn
-        self.detector = Detector(store.rules, read_calibrations(store.directory), partial(settled, conn))
         watermark = get_meta(conn, "watermark")
+        final = 0 if watermark is None else watermark - LATENESS
+        self.detector = Detector(
+            store.rules,
+            read_calibrations(store.directory),
+            # A flag that can change no more stays open, though what made it may not be read again.
+            lambda name, before: settled(conn, name, max(before, final)),
+        )
         if watermark is not None:
+            self.detector.whole_since = watermark - KEPT
             events = _recent(store, watermark)
             (self.detector.texts.begins,) = conn.execute("SELECT min(first_seen) FROM user").fetchone()
             for _ in self.detector.take(events, _users(conn, events)):
@@ -108,6 +114,7 @@ def _crossings(store: Store, detector: Detector, name: str, user: UserState) -> 
     found = detector.crossings(name)
     track = detector.tracks.get(name)
     if found and track is not None and track.earlier is None:
+        track.asked = True
         track.earlier = _posts_before(store, name, user, track.posts[0].at)
         track.stale()
         track.evaluate(user, detector.calibrations)
@@ -158,7 +165,9 @@ def _recent(store: Store, watermark: int) -> list[Event]:
                 FROM created
                 UNION ALL FROM posted WHERE sent_at >= $posts_since
                 UNION ALL FROM posted WHERE sent_at >= $texts_since AND content_hash IS NOT NULL
-                UNION ALL (FROM posted WHERE username IN (SELECT username FROM created)
+                UNION ALL (SELECT posted.* FROM posted
+                    JOIN (SELECT username, min(sent_at) AS joined FROM created GROUP BY username) USING (username)
+                    WHERE sent_at >= joined
                     QUALIFY row_number() OVER (PARTITION BY username ORDER BY sent_at, msg_id) = 1)""",
                 {
                     "since": since,

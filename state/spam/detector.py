@@ -1,5 +1,6 @@
 """Every account of low tenure at once, and the sign-ups: what the live path keeps in memory. Bounded."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -64,6 +65,7 @@ class Detector:
         #: Accounts, posts and sign-ups given up because of the bounds; while 0, order makes no difference.
         self.evictions = 0
         self.late = 0  #: events too late to change a flag now
+        self.whole_since = 0  #: event time from which on every post has been shown
         self._settled = settled
         self._kind_of = rules.kind_of
         self._tidied = 0
@@ -75,13 +77,14 @@ class Detector:
         """
         for user in users.values():
             self.texts.begin(user.first_seen)
+        events = [event for event in events if self._matters(event)]
         first = 0
         while first < len(events):
             until = max(self.watermark, events[first].at) + STEP
             last = first + 1
             while last < len(events) and events[last].at <= until:
                 last += 1
-            since = (self.watermark or events[first].at) - LATENESS
+            since = max(self.watermark, events[first].at) - LATENESS
             yield self._step(events[first:last], users, since)
             first = last
 
@@ -89,11 +92,9 @@ class Detector:
         touched: dict[str, None] = {}
         shared: set[str] = set()
         signed_up = False
-        allowlist, kind_of, know = self.rules.allowlist, self._kind_of, self.texts.know
+        kind_of, know = self._kind_of, self.texts.know
         for event in events:
-            name, at = event.user, event.at
-            if name is None or event.role != "actor" or event.is_bot or name in allowlist:
-                continue
+            name, at = str(event.user), event.at
             if at > self.watermark:
                 self.watermark = at
             elif at < self.watermark - LATENESS:
@@ -102,26 +103,32 @@ class Detector:
             user = users[name]
             if others := know(name, user):
                 shared.update(others)
+            acts = event.role == "actor" and not event.is_bot
             kind = kind_of(event.topic)
-            if kind is not None:
+            if kind is not None and acts:
                 signed_up |= self._posted(event, kind, user, touched, shared)
                 continue
             track = self.tracks.get(name)
-            if track is not None and at < track.newest:
+            if track is not None and at <= track.newest:
                 touched[name] = None
                 track.stale()  # it was active, or signed up, earlier than was known
-            if self.rules.registers(event.topic, event.role):
+            if acts and self.rules.registers(event.topic, event.role):
                 self.signups.sign_up(at, event.msg_id, name)
                 signed_up = True
-                if track is not None:  # the sign-up comes after its account's posts
-                    first = track.posts[0]
-                    self.signups.post(first.at, first.msg_id, name, first.kind)
-        changed = {name for name in touched if self._evaluate(name, users[name])}
+                if track is not None:  # its account's posts may be here already
+                    for first in track.posts[bisect_left(track.posts, (at,)) :][:1]:
+                        if low_tenure(user, first.at):
+                            self.signups.post(first.at, first.msg_id, name, first.kind)
+        changed = {name for name in touched if self._evaluate(name, users[name], since)}
         changed.update(name for name in shared | touched.keys() if self._repeat(name))
         if signed_up:
             self.signups.evaluate(self.calibrations)
         self._tidy()
         return Seen(frozenset(changed), signed_up, since)
+
+    def _matters(self, event: Event) -> bool:
+        """Whether its user is somebody to look at; whoever is only named may still be active earlier than was known."""
+        return event.user is not None and self.rules.counts(event.role) and event.user not in self.rules.allowlist
 
     def _posted(self, event: Event, kind: int, user: UserState, touched: dict[str, None], shared: set[str]) -> bool:
         """Note the post wherever it counts; whether it counts for the waves."""
@@ -147,14 +154,14 @@ class Detector:
 
     def _begin(self, name: str, user: UserState, at: int) -> Track:
         # Whoever was seen before the kept posts may have posted then: the log knows.
-        earlier = 0 if user.first_seen >= self.watermark - LATENESS else None
+        earlier = 0 if user.first_seen >= max(self.watermark - LATENESS, self.whole_since) else None
         track = self.tracks[name] = Track(earlier, self._settled(name, at))
         if len(self.tracks) > ACCOUNTS_KEPT:
             self.tracks.pop(next(iter(self.tracks)))
             self.evictions += 1
         return track
 
-    def _evaluate(self, name: str, user: UserState) -> bool:
+    def _evaluate(self, name: str, user: UserState, since: int) -> bool:
         """Whether the account's crossings are, or were, any."""
         track = self.tracks.pop(name, None)
         if track is None:
@@ -162,7 +169,7 @@ class Detector:
         self.tracks[name] = track  # seen last: the accounts seen longest ago come first
         had = bool(track.past or track.crossings)
         track.evaluate(user, self.calibrations)
-        self.evictions += track.drop_before(self.watermark - KEPT)
+        self.evictions += track.drop_before(self.watermark - KEPT, since)
         return had or bool(track.crossings)
 
     def _repeat(self, name: str) -> bool:
@@ -186,8 +193,8 @@ class Detector:
         horizon = self.watermark - KEPT
         for name in [name for name, track in self.tracks.items() if track.newest < horizon]:
             del self.tracks[name]
-        excess = len(self.signups.entries) - SIGNUPS_AT_MOST
-        if excess > 0:
-            self.evictions += self.signups.drop_before(self.signups.entries[excess].at)
+        entries = self.signups.entries
+        if len(entries) > SIGNUPS_AT_MOST:  # a good part at once: each time the rest is gone through again
+            self.evictions += self.signups.drop_before(entries[SIGNUPS_AT_MOST // 3].at)
         self.signups.drop_before(self.watermark - SIGNUPS_KEPT)
         self.evictions += self.texts.drop_before(horizon - KNOWN_FOR, COPIES_KEPT)

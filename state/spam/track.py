@@ -61,6 +61,7 @@ class Track:
         "_low",
         "_opened",
         "_threads",
+        "asked",
         "crossings",
         "earlier",
         "newest",
@@ -75,6 +76,7 @@ class Track:
         self.crossings: list[Crossing] = []
         #: Content posts before the kept ones; None where the log has to be asked.
         self.earlier = earlier
+        self.asked = False  #: whether `earlier` is what the log said
         #: rule -> event time of its latest crossing before the kept posts
         self.settled: dict[str, int] = dict(settled or {})
         self.newest = 0
@@ -101,6 +103,8 @@ class Track:
         place = bisect_left(posts, post)
         if posts[place].msg_id == post.msg_id and posts[place].at == post.at:
             return False
+        if not place and self.asked:
+            self.earlier = None  # it may have been counted: a batch is logged before it is looked at
         insort(posts, post)
         self.stale()
         return True
@@ -109,9 +113,15 @@ class Track:
         """What was made of the posts no longer holds: they are gone through again."""
         self._done = -1
 
-    def drop_before(self, at: int, kept: int = POSTS_KEPT) -> int:
-        """Forget posts older than that, and all but the `kept` latest; how many of these were not older."""
+    def drop_before(self, at: int, final: int | None = None, kept: int = POSTS_KEPT) -> int:
+        """Forget posts older than that, and all but the `kept` latest; how many of these were not older.
+
+        final: crossings before it can change no more, though posts that made them may be forgotten.
+        """
         posts = self.posts
+        while self.crossings and final is not None and self.crossings[0].at < final:
+            crossing = self.crossings.pop(0)
+            self.settled[crossing.rule] = crossing.at
         if posts[0].at >= at and len(posts) <= kept:
             return 0
         old = bisect_left(posts, (at,))

@@ -133,7 +133,7 @@ class SignUps:
     def post(self, at: int, msg_id: str, name: str, kind: int) -> bool:
         """Somebody posted; whether it counts: the first post of somebody who signed up not long ago."""
         signed_up = self._signed_up.get(name)
-        if signed_up is None or at > signed_up.at + HISTORY:
+        if signed_up is None or not signed_up.at <= at <= signed_up.at + HISTORY:
             return False
         return self._put(self._first_posts, Entry(at, msg_id, name, kind))
 
