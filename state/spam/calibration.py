@@ -61,6 +61,8 @@ class Calibration:
         numbers = (self.budget, self.limit, self.spread, self.cap, self.hours)
         if not all(len(pair) == 2 and min(pair) > 0 for pair in pairs):
             raise ValueError("ordinary, fast and hand are pairs of rates above 0")
+        if min(sum(self.fast), sum(self.hand)) <= sum(self.ordinary):
+            raise ValueError("fast and hand are not faster than ordinary, so that no score would ever fall")
         if not all(number > 0 for number in numbers) or self.trust < 0:
             raise ValueError("budget, limit, spread, cap and hours are numbers above 0, trust is none below")
         if self.signups is not None and (len(self.signups) != _HOURS or min(self.signups) < 0):

@@ -31,6 +31,9 @@ _SESSION_GAP = 900 * SECOND
 #: Ordinary rates stay within this factor of the defaults.
 _RATE_FACTOR = 2.0
 
+#: Ordinary people together are slower than an account that bursts by hand by this factor at least.
+_SLOWER = 0.85
+
 #: A version differs by this share from the one before it at most. The first one may go as far as it has to.
 _CHANGE = 0.1
 
@@ -79,7 +82,7 @@ def fit(
         _near(rate, known, _CHANGE if not free else None)
         for rate, known in zip(_ordinary(accounts.values()), previous.ordinary, strict=True)
     )
-    rated = replace(previous, ordinary=_bounded_rates(threads, other))
+    rated = replace(previous, ordinary=bounded_rates(threads, other))
     scores = {name: peak(one, users[name].early_days, rated) for name, one in accounts.items()}
     tail = _tail_limit(list(scores.values()), weeks * budget * _BURST_SHARE, previous.limit)
     limit = _near(tail, previous.limit, None if free else _CHANGE)
@@ -137,12 +140,15 @@ def _ordinary(accounts: Iterable[Sequence[Post]]) -> tuple[float, float]:
     return followed[THREAD] / seconds, followed[OTHER] / seconds
 
 
-def _bounded_rates(*rates: float) -> tuple[float, float]:
+def bounded_rates(*rates: float) -> tuple[float, float]:
+    """The rates within their bounds, and slow enough for the scores to fall while an account is silent."""
+    usual = Calibration()
     threads, other = (
-        min(max(rate, usual / _RATE_FACTOR), usual * _RATE_FACTOR)
-        for rate, usual in zip(rates, Calibration().ordinary, strict=True)
+        min(max(rate, known / _RATE_FACTOR), known * _RATE_FACTOR)
+        for rate, known in zip(rates, usual.ordinary, strict=True)
     )
-    return threads, other
+    slower = min(1.0, _SLOWER * sum(usual.hand) / (threads + other))
+    return threads * slower, other * slower
 
 
 def _near(value: float, known: float, change: float | None) -> float:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from state.errors import HomecomingError
 from state.fold import UserState
 from state.spam.baseline import baseline
-from state.spam.calibration import Calibration, Calibrations, hour_of_week
-from state.spam.fit import _cap, _tail_limit, fit, peak
+from state.spam.calibration import Calibration, Calibrations, Weights, hour_of_week
+from state.spam.fit import _cap, _tail_limit, bounded_rates, fit, peak
 from state.spam.posts import OTHER, THREAD, Post
 from state.spam.track import BURST, Track
 from state.weeks import DAY, HOUR, SECOND, WEEK, day_of, week_named, week_start
@@ -198,3 +198,9 @@ def test_without_enough_sign_ups_the_baseline_stays() -> None:
     before = replace(Calibration(), signups=(1.0,) * 168, spread=5.0)
     after = fit(posts, users, [], START, END, before, 0.3)
     assert (after.signups, after.spread) == (before.signups, before.spread)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_whatever_rates_are_measured_scores_fall_in_silence(threads: float, other: float) -> None:
+    weights = Weights.of(Calibration(ordinary=bounded_rates(threads, other)))
+    assert min(weights.fast_drift, weights.hand_drift) > 0
