@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -19,11 +20,11 @@ from state.fold import EARLY_DAYS, UserState
 from state.log import define_log, load_rows
 from state.spam.calibration import Calibrations
 from state.spam.detector import SIGNUPS_KEPT
-from state.spam.lifecycle import ACCOUNT_RULES, Flagged
+from state.spam.lifecycle import ACCOUNT_RULES
 from state.spam.posts import Post
 from state.spam.texts import KNOWN_FOR, OF_ONE, Copy, Texts, crossings_of
 from state.spam.track import FLAG_LIFE, Track, dormant, low_tenure
-from state.spam.waves import SignUps
+from state.spam.waves import SignUps, Wave
 from state.store import Store, get_meta, set_meta
 from state.users import load_users
 from state.watch import changed
@@ -76,25 +77,20 @@ def screen(store: Store, start: int, end: int) -> None:
     with connect(store.directory) as duck:
         define_log(duck, conn, store.directory)
         define_posts(store, duck, start - SIGNUPS_KEPT, _FOREVER)
-        days = _crowded_days(duck, calibrations, start - FLAG_LIFE, before)
+        with ThreadPoolExecutor(max_workers=1) as pool:  # DuckDB works on the one while Python works on the other
+            crowded = pool.submit(_crowded_days, duck.cursor(), calibrations, start - FLAG_LIFE, before)
+            wanted = [flag for wave in _waves(duck.cursor(), calibrations, start) for flag in wave_flags(wave)]
+            days = crowded.result()
         users = load_all(conn, [*days, *_flagged(conn, start, _FOREVER)])
         texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR, before)
         users |= {name: state for name, state in posters.items() if texts.of(name)}
         away = {name for name in days if any(_came_back(users[name], day) for day in days[name])}
-        wanted: list[Flagged] = []
         for name, posts in _histories(duck, users, away):
             track = Track()
             track.posts = posts
             track.evaluate(users[name], calibrations)
             crossings = [*track.crossings, *crossings_of(track, texts.of(name), calibrations)]
             wanted += account_flags(name, users[name], crossings)
-        signups = SignUps()
-        for rows in _signups(duck):
-            signups.load(rows)
-        signups.evaluate(calibrations, once=True)
-        for wave in signups.waves:
-            if wave.until >= start:
-                wanted += wave_flags(wave)
     replace_flags(conn, store.rules, wanted, users, waves=True, since=start, before=_FOREVER)
     expire_flags(conn)
     changed(conn)
@@ -224,8 +220,8 @@ def _histories(
         yield name, [Post(*post) for _, *post in group]
 
 
-def _signups(duck: "duckdb.DuckDBPyConnection") -> Iterator[list[tuple[int, str, str, int | None]]]:
-    """Sign-ups and the newcomers' first posts, in order."""
+def _waves(duck: "duckdb.DuckDBPyConnection", calibrations: Calibrations, since: int) -> list[Wave]:
+    """The waves that fired at `since` or later, among the sign-ups and the newcomers' first posts."""
     rows = duck.execute(
         """WITH created AS (
             SELECT username, min((sent, msg_id)) AS first FROM early WHERE creates GROUP BY username
@@ -236,5 +232,8 @@ def _signups(duck: "duckdb.DuckDBPyConnection") -> Iterator[list[tuple[int, str,
         UNION ALL SELECT first[1], first[2], username, first[3] FROM posted
         ORDER BY sent, kind NULLS FIRST, msg_id"""
     )
+    signups = SignUps()
     while batch := rows.fetchmany(_ROWS_AT_ONCE):
-        yield batch
+        signups.load(batch)
+    signups.evaluate(calibrations, once=True)
+    return [wave for wave in signups.waves if wave.until >= since]
