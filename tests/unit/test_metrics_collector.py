@@ -191,7 +191,9 @@ def test_names_obey_the_rules(everything: CollectorRegistry) -> None:
 
 def test_no_label_names_a_person(everything: CollectorRegistry) -> None:
     labels = {label for f in everything.collect() for s in f.samples for label in s.labels}
-    assert labels == {"cohort", "offset", "population", "disposition", "reason", "le"}
+    assert labels == {
+        "cohort", "offset", "population", "disposition", "reason", "le", "rule", "severity", "state", "key",
+    }  # fmt: skip
     assert not re.search(r"ada\d|bob\d", generate_latest(everything).decode())
 
 

@@ -16,6 +16,7 @@ from state.importer import Source, import_source
 from state.live import Message
 from state.reading import Cell, Retention, retention, status
 from state.rules import POPULATIONS
+from state.screening import screen_pending
 from state.segments import seal
 from state.store import SCHEMA_VERSION, Store, open_store, read_store
 from state.weeks import DAY, WEEK, week_name, week_of
@@ -176,6 +177,7 @@ def test_a_community_has_it_however_it_arrives(store: Store, community: tuple[Pa
     Random(1).shuffle(again)
     feed(store, again, batch=500)
     bring(store, f"(FROM {literal(str(path))} ORDER BY hash(msg_id))")
+    screen_pending(store)
     seal(store)
     whole = table(store), status(store.conn)
     assert whole[0] == expected
@@ -183,6 +185,7 @@ def test_a_community_has_it_however_it_arrives(store: Store, community: tuple[Pa
         store,
         f"(SELECT * REPLACE (NULL::VARCHAR AS msg_id) FROM {literal(str(path))} ORDER BY hash(username, sent_at))",
     )
+    screen_pending(store)
     assert (table(store), status(store.conn)) == whole
     late = messages_of(path, 20_000, 1_000)
     assert feed(store, late) == ["duplicate"] * len(late)

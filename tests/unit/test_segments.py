@@ -196,7 +196,7 @@ def test_a_lost_database_comes_back_where_everything_has_expired(store: Store) -
 @pytest.mark.parametrize("crash", ["merge", "expiry"])
 def test_a_lost_database_counts_nothing_twice_that_a_crash_left_twice(store: Store, crash: str) -> None:
     """The files that a merge or an expiry replaces go after its commit: a crash may leave both."""
-    log = [*(one(n, START + n) for n in range(1, MERGE_AT + 1)), one(99, START + 5 * WEEK)]
+    log = [*(one(n, START + n * HOUR) for n in range(1, MERGE_AT + 1)), one(99, START + 5 * WEEK)]
     feed(store, log[-1:])
     before = store.directory / "before"
     for number, late in enumerate(log[:-1], start=1):
