@@ -39,7 +39,10 @@ UNSCREENED = "unscreened"
 #: Users loaded at a time.
 _NAMES_AT_ONCE = 2_000
 
-_ROWS_AT_ONCE = 50_000
+_ROWS_AT_ONCE = 20_000
+
+#: DuckDB's share: Python holds the sign-ups beside it.
+_MEMORY_LIMIT = "140MB"
 
 #: Events make accounts older and names usual: what was flagged long after them may no longer hold.
 _FOREVER = 1 << 60
@@ -74,7 +77,7 @@ def screen(store: Store, start: int, end: int) -> None:
     if expired_through is not None:
         start = max(start, week_end(expired_through))  # day summaries have no order: what was found there stays
     before = end + WEEK
-    with connect(store.directory) as duck:
+    with connect(store.directory, _MEMORY_LIMIT) as duck:
         define_log(duck, conn, store.directory)
         define_posts(store, duck, start - SIGNUPS_KEPT, _FOREVER)
         with ThreadPoolExecutor(max_workers=1) as pool:  # DuckDB works on the one while Python works on the other
