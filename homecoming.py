@@ -76,6 +76,16 @@ def _settings(config: Path | None, state: Path | None) -> tuple[Settings, Path]:
 
 
 @contextmanager
+def _reading(config: Path | None, state: Path | None) -> Iterator[Any]:
+    """One consistent, read-only view of the state, which is made where it is absent."""
+    from state.store import read_store, reading
+
+    _, directory = _settings(config, state)
+    with closing(read_store(directory)) as conn, reading(directory, conn):
+        yield conn
+
+
+@contextmanager
 def _store(config: Path | None, state: Path | None) -> Iterator[Any]:
     """The state open for writing; its own definitions hold where no configuration is named."""
     from state.store import open_store
@@ -221,10 +231,8 @@ def retention(
     from metrics.formats import retention_csv, retention_json
     from metrics.table import show_retention
     from state.reading import retention as read
-    from state.store import read_store, reading
 
-    _, directory = _settings(config, state)
-    with closing(read_store(directory)) as conn, reading(directory, conn):
+    with _reading(config, state) as conn:
         found = read(conn, population, weeks)
     with _output(output) as file:
         if form == "table":
@@ -241,10 +249,8 @@ def status(config: Path | None, state: Path | None, form: str) -> None:
     from metrics.formats import status_json
     from metrics.table import show_status
     from state.reading import status as read
-    from state.store import read_store, reading
 
-    _, directory = _settings(config, state)
-    with closing(read_store(directory)) as conn, reading(directory, conn):
+    with _reading(config, state) as conn:
         found = read(conn)
     if form == "json":
         print(status_json(found))
@@ -261,13 +267,11 @@ def flags(context: click.Context, config: Path | None, state: Path | None, form:
     from metrics.formats import flags_json
     from metrics.table import show_flags
     from state.flags import flags as read
-    from state.store import read_store, reading
 
     context.obj = config, state
     if context.invoked_subcommand:
         return
-    _, directory = _settings(config, state)
-    with closing(read_store(directory)) as conn, reading(directory, conn):
+    with _reading(config, state) as conn:
         found = read(conn)
     if form == "json":
         print(flags_json(found))
@@ -303,10 +307,9 @@ def confirm(
 def bots(given: tuple[Path | None, Path | None], config: Path | None, state: Path | None) -> None:
     """Accounts that are as busy every week, as programs are: candidates for spam.allowlist."""
     from state.bots import steady_accounts
-    from state.store import read_store, reading
 
-    settings, directory = _settings(config or given[0], state or given[1])
-    with closing(read_store(directory)) as conn, reading(directory, conn):
+    settings, _ = _settings(config or given[0], None)
+    with _reading(config or given[0], state or given[1]) as conn:
         found = steady_accounts(conn)
     for account in found:
         known = "  on the allowlist" if account.name in settings.spam.allowlist else ""
@@ -396,10 +399,8 @@ def dead_letters(config: Path | None, state: Path | None, latest: int | None, fo
     """What could not be taken in, and why; as JSON lines, `backfill` reads it again once the reason is mended."""
     from metrics.formats import dead_letter_json
     from state.dead_letters import letters, reasons
-    from state.store import read_store, reading
 
-    _, directory = _settings(config, state)
-    with closing(read_store(directory)) as conn, reading(directory, conn):
+    with _reading(config, state) as conn:
         if form == "jsonl":
             for letter in letters(conn, latest):
                 print(dead_letter_json(letter))

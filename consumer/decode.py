@@ -14,7 +14,7 @@ from consumer.schemas import SCHEMA_HEADER, SCHEMAS, Schemas, headers_of
 from consumer.subjects import subject_of
 from consumer.validators import InvalidError
 from state.event import Event, Role, action_of, service_of
-from state.weeks import SECOND, event_time
+from state.weeks import SECOND, event_time, event_time_of
 
 __all__ = ["Decoded", "Delivery", "Poison", "decode", "decode_message", "decode_record"]
 
@@ -180,8 +180,7 @@ def _event_time(sent_at: Any, now: int) -> int:
 def _parsed(sent_at: Any) -> int | None:
     """The event time, which many messages of a second share."""
     if isinstance(sent_at, str):
-        moment = datetime.fromisoformat(sent_at)
-        return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return event_time_of(sent_at)
     if isinstance(sent_at, (int, float)) and not isinstance(sent_at, bool):
         return round(sent_at * SECOND)  # raises for what is not finite
     return None

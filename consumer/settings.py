@@ -4,7 +4,6 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from state.errors import ConfigError
 from state.rules import CONTENT, Rules
 from state.spam.posts import Content
-from state.weeks import event_time
+from state.weeks import event_time_of
 
 #: What fedora-messaging itself reads; it refuses a file with anything else at the top.
 TOP_LEVEL_KEYS = frozenset(
@@ -65,12 +64,14 @@ def listen_at(text: str) -> Listen:
     return Listen(parts.hostname, parts.port)
 
 
+#: Event times that anybody may mean.
+_EARLIEST, _LATEST = event_time_of("1990-01-01"), event_time_of("9998-12-31")
+
+
 def moment_of(text: str) -> int:
     """The event time of an ISO 8601 text from 1990 on, UTC where it names no zone; ValueError for anything else."""
-    moment = datetime.fromisoformat(text)
-    if not 1990 <= moment.year < 9999:
-        raise ValueError(text)
-    return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    at = event_time_of(text)
+    return int(_that(_EARLIEST <= at < _LATEST, at))
 
 
 def span_of(text: str) -> tuple[int, int]:

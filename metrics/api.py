@@ -4,7 +4,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -23,7 +22,7 @@ from state.errors import HomecomingError, StateBusyError, StateError
 from state.flags import decide, flags
 from state.spam.lifecycle import FLAG_STATES, SEVERITIES, WAVE_COHORT, WAVE_RATE, Flagged, Verdict
 from state.store import open_store
-from state.weeks import event_time, iso
+from state.weeks import event_time_of, iso
 
 _PARAMETERS = ("state", "rule", "since")
 _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -119,10 +118,9 @@ def _chosen(request: Request, name: str, valid: Collection[str]) -> set[str]:
 
 def _moment(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
+        return event_time_of(text)
     except ValueError:
         raise _unprocessable(f"since: expected an ISO 8601 time such as 2024-06-03T09:00Z, got {text!r:.60}") from None
-    return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 async def _body(request: Request) -> bytes:

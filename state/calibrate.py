@@ -27,10 +27,9 @@ def calibrate(store: Store, budget: float) -> tuple[Calibration, Calibration]:
         if watermark is None:
             raise HomecomingError("calibrate: the state is empty: feed it with `homecoming backfill FILE` first")
         start, end = watermark - HISTORY_WEEKS * WEEK, watermark + 1
-        known = read_calibrations(store.directory)
-        previous, _ = known.in_force(watermark)
+        previous = read_calibrations(store.directory).versions[-1]
         define_log(duck, conn, store.directory)
-        define_posts(store, duck, start, end)
+        define_posts(store, duck, start)
         rows = duck.execute(
             "SELECT username, sent, msg_id, kind, content_hash FROM early WHERE kind IS NOT NULL"
         ).fetchall()

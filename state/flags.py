@@ -102,30 +102,34 @@ def replace_flags(
     users: Collection[str],
     waves: bool,
     since: int,
-    before: int,
 ) -> list[Fresh]:
-    """Make the flags of these accounts (and of the waves) raised in [since, before) those wanted; which are new.
+    """Make the flags of these accounts (and of the waves) raised at `since` or later those wanted; which are new.
 
     Inside a writing step. Decisions carry over to whatever flag of the account and rule crosses near them.
     """
-    kept = {row.id: row for row in _derived(conn, users, waves, since, before)}
-    target = {row.id: row for row in wanted if since <= row.raised_at < before or row.id in kept}
+    kept = {row.id: row for row in _derived(conn, users, waves, since)}
+    target = {row.id: row for row in wanted if row.raised_at >= since or row.id in kept}
     gone = [row for known_as, row in kept.items() if known_as not in target]
     new = [row for known_as, row in target.items() if known_as not in kept]
+    others = [
+        (kept[known_as], row)
+        for known_as, row in target.items()
+        if known_as in kept and row._replace(state=kept[known_as].state) != kept[known_as]
+    ]
     conn.executemany("DELETE FROM flag WHERE id = ?", [(row.id,) for row in gone])
     conn.executemany(
         f"INSERT OR IGNORE INTO flag ({_COLUMNS}) VALUES ({', '.join('?' * 11)})",
         [row._replace(evidence=json.dumps(row.evidence)) for row in new],  # type: ignore[arg-type]  # a column is text
     )
     conn.executemany(
-        "UPDATE flag SET posts = ?, reason = ?, evidence = ?, config = ?, until = ? WHERE id = ?",
+        "UPDATE flag SET raised_at = ?, posts = ?, reason = ?, evidence = ?, config = ?, until = ? WHERE id = ?",
         [
-            (row.posts, row.reason, json.dumps(row.evidence), row.config, row.until, row.id)
-            for known_as, row in target.items()
-            if known_as in kept and row._replace(state=kept[known_as].state) != kept[known_as]
+            (row.raised_at, row.posts, row.reason, json.dumps(row.evidence), row.config, row.until, row.id)
+            for _, row in others
         ],
     )
-    moved = [*gone, *new, *(row for row in target.values() if row.user is None)]
+    # How long a wave goes on decides what it explains, so that its end before and after both count.
+    moved = [*gone, *new, *(row for pair in others for row in pair if row.user is None)]
     if moved:
         last = max(wave_ends(r.rule, r.until) if r.user is None else r.raised_at for r in moved)
         settle(conn, rules, min(row.raised_at for row in moved), last + HOUR)
@@ -212,16 +216,13 @@ def restand(conn: sqlite3.Connection, rules: Rules) -> None:
     _stand(conn, rules, {user for (user,) in conn.execute(f"SELECT user FROM flag WHERE {STANDING} AND user NOT NULL")})
 
 
-def _derived(
-    conn: sqlite3.Connection, users: Collection[str], waves: bool, since: int, before: int
-) -> Iterable[Flagged]:
+def _derived(conn: sqlite3.Connection, users: Collection[str], waves: bool, since: int) -> Iterable[Flagged]:
     found = conn.execute(
-        f"""SELECT {_COLUMNS} FROM flag WHERE raised_at >= :since AND raised_at < :before AND (
+        f"""SELECT {_COLUMNS} FROM flag WHERE raised_at >= :since AND (
             (rule IN (SELECT value FROM json_each(:rules)) AND user IN (SELECT value FROM json_each(:users)))
             OR (:waves AND (user IS NULL OR rule = :member)))""",
         {
             "since": since,
-            "before": before,
             "rules": json.dumps(ACCOUNT_RULES),
             "users": json.dumps(list(users)),
             "waves": waves,

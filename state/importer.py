@@ -148,7 +148,7 @@ def _import_chunk(
         ).fetchall()[0]
         messages = rows if own_ids and not anything_known else _new_messages(duck)
         if rows:
-            touch(conn, first, last)
+            touch(conn, first)
             raise_watermark(conn, newest_here)
             _write_log(store, duck, hot)
         add_meta(conn, "messages", messages)

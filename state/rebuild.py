@@ -41,7 +41,7 @@ def rebuild(directory: Path, rules: Rules | None = None) -> Store:
             while fold_range(store):
                 pass
         restand(conn, store.rules)
-        screen(store, 0, get_meta(conn, "watermark", 0) + 1)
+        screen(store, 0)
     return store
 
 

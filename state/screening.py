@@ -1,7 +1,7 @@
 """The detectors over the log: what imports brought, or everything again. Finds what the live path would have found.
 
 Only accounts with enough posts to reach a limit are selected, in SQL, and gone through in order. `meta.unscreened`
-holds the span of event time that an import has touched, so that a killed process's work is taken up by the next one.
+holds the week from which on imports have changed the log, so that a killed process's work is taken up by the next one.
 """
 
 import json
@@ -28,12 +28,12 @@ from state.spam.waves import SignUps, Wave
 from state.store import Store, get_meta, set_meta
 from state.users import load_users
 from state.watch import changed
-from state.weeks import DAY, HOUR, WEEK, week_end, week_start
+from state.weeks import DAY, HOUR, week_end, week_start
 
 if TYPE_CHECKING:
     import duckdb
 
-#: Key in `meta`: [first, last week] that imports have touched and nobody has screened yet.
+#: Key in `meta`: the first week that imports have touched and nobody has screened yet.
 UNSCREENED = "unscreened"
 
 #: Users loaded at a time.
@@ -44,16 +44,10 @@ _ROWS_AT_ONCE = 20_000
 #: DuckDB's share: Python holds the sign-ups beside it.
 _MEMORY_LIMIT = "140MB"
 
-#: Events make accounts older and names usual: what was flagged long after them may no longer hold.
-_FOREVER = 1 << 60
 
-
-def touch(conn: sqlite3.Connection, first: int, last: int) -> None:
-    """Note that an import has brought events of these weeks, inside its writing step."""
-    found = get_meta(conn, UNSCREENED)
-    if found is not None:
-        first, last = min(first, json.loads(found)[0]), max(last, json.loads(found)[1])
-    set_meta(conn, UNSCREENED, json.dumps([first, last]))
+def touch(conn: sqlite3.Connection, week: int) -> None:
+    """Note that an import has brought events of that week or later, inside its writing step."""
+    set_meta(conn, UNSCREENED, min(week, get_meta(conn, UNSCREENED, week)))
     changed(conn)
 
 
@@ -65,27 +59,29 @@ def screen_pending(store: Store) -> None:
         found = get_meta(conn, UNSCREENED)
         if found is None:
             return  # another process was here first
-        first, last = json.loads(found)
-        screen(store, week_start(first), week_end(last))
+        screen(store, week_start(found))
         conn.execute("DELETE FROM meta WHERE key = ?", (UNSCREENED,))
 
 
-def screen(store: Store, start: int, end: int) -> None:
-    """Derive the flags raised in [start, end) and shortly after from the log again, inside a writing step."""
+def screen(store: Store, start: int) -> None:
+    """Derive the flags raised at `start` or later from the log again, inside a writing step.
+
+    Without an end: events make accounts older and names usual, so that what was flagged long after them may no
+    longer hold.
+    """
     conn, calibrations = store.conn, read_calibrations(store.directory)
     expired_through = get_meta(conn, "expired_through")
     if expired_through is not None:
         start = max(start, week_end(expired_through))  # day summaries have no order: what was found there stays
-    before = end + WEEK
     with connect(store.directory, _MEMORY_LIMIT) as duck:
         define_log(duck, conn, store.directory)
-        define_posts(store, duck, start - SIGNUPS_KEPT, _FOREVER)
+        define_posts(store, duck, start - SIGNUPS_KEPT)
         with ThreadPoolExecutor(max_workers=1) as pool:  # DuckDB works on the one while Python works on the other
-            crowded = pool.submit(_crowded_days, duck.cursor(), calibrations, start - FLAG_LIFE, before)
+            crowded = pool.submit(_crowded_days, duck.cursor(), calibrations, start - FLAG_LIFE)
             wanted = [flag for wave in _waves(duck.cursor(), calibrations, start) for flag in wave_flags(wave)]
             days = crowded.result()
-        users = load_all(conn, [*days, *_flagged(conn, start, _FOREVER)])
-        texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR, before)
+        users = load_all(conn, [*days, *_flagged(conn, start)])
+        texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR)
         users |= {name: state for name, state in posters.items() if texts.of(name)}
         away = {name for name in days if any(_came_back(users[name], day) for day in days[name])}
         for name, posts in _histories(duck, users, away):
@@ -94,12 +90,12 @@ def screen(store: Store, start: int, end: int) -> None:
             track.evaluate(users[name], calibrations)
             crossings = [*track.crossings, *crossings_of(track, texts.of(name), calibrations)]
             wanted += account_flags(name, users[name], crossings)
-    replace_flags(conn, store.rules, wanted, users, waves=True, since=start, before=_FOREVER)
+    replace_flags(conn, store.rules, wanted, users, waves=True, since=start)
     expire_flags(conn)
     changed(conn)
 
 
-def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int, before: int) -> None:
+def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int) -> None:
     """The views `acted` (content posts and sign-ups of everybody), and the table `early`: those of low tenure.
 
     Most of a log is from people of long standing: what is looked at more than once holds the others alone.
@@ -122,18 +118,16 @@ def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int, be
         WHERE role = 'actor' AND NOT is_bot AND username IS NOT NULL AND (username IN ({bots})) IS NOT TRUE
             AND (kind IS NOT NULL OR creates);
         CREATE TABLE early AS SELECT acted.* FROM acted JOIN tenure USING (username)
-        WHERE (creates OR fifth_day IS NULL OR day <= fifth_day) AND {_between(since, before)}"""
+        WHERE (creates OR fifth_day IS NULL OR day <= fifth_day) AND {_from(since)}"""
     )
 
 
-def _between(since: int, before: int) -> str:
-    """SQL: of that event time; on the stored column, so that whole files are passed over."""
-    return f"sent_at >= make_timestamp({since}) AND sent_at < make_timestamp({before})"
+def _from(since: int) -> str:
+    """SQL: from that event time on; on the stored column, so that whole files are passed over."""
+    return f"sent_at >= make_timestamp({since})"
 
 
-def _crowded_days(
-    duck: "duckdb.DuckDBPyConnection", calibrations: Calibrations, since: int, before: int
-) -> dict[str, list[int]]:
+def _crowded_days(duck: "duckdb.DuckDBPyConnection", calibrations: Calibrations, since: int) -> dict[str, list[int]]:
     """Account -> days by whose end it posted enough, on that day and the one before, to cross a limit."""
     enough = []
     for version in calibrations.versions:
@@ -151,7 +145,7 @@ def _crowded_days(
         found = duck.execute(
             f"""WITH single AS (
                 SELECT {counted}, bit_count(bit_or(1::UINTEGER << (sent // {HOUR} % 24)::UINTEGER)) AS hours
-                FROM {posts} WHERE kind IS NOT NULL AND {_between(since, before)} GROUP BY username, day
+                FROM {posts} WHERE kind IS NOT NULL AND {_from(since)} GROUP BY username, day
             ), pair AS (
                 SELECT today.username, today.day, today.threads + coalesce(eve.threads, 0) AS threads,
                     today.others + coalesce(eve.others, 0) AS others, today.hours + coalesce(eve.hours, 0) AS hours
@@ -165,10 +159,10 @@ def _crowded_days(
 
 
 def _texts(
-    conn: sqlite3.Connection, duck: "duckdb.DuckDBPyConnection", since: int, before: int
+    conn: sqlite3.Connection, duck: "duckdb.DuckDBPyConnection", since: int
 ) -> tuple[Texts, dict[str, UserState]]:
     """The texts that were posted often enough within two days, and who posted them."""
-    posted = f"FROM acted WHERE content_hash IS NOT NULL AND kind IS NOT NULL AND {_between(since, before)}"
+    posted = f"FROM acted WHERE content_hash IS NOT NULL AND kind IS NOT NULL AND {_from(since)}"
     copies = duck.execute(
         f"""WITH single AS (SELECT content_hash, day, count(*) AS posts {posted} GROUP BY content_hash, day),
         often AS (
@@ -183,12 +177,12 @@ def _texts(
     return Texts.of_all(((text, Copy(*copy)) for text, *copy in copies), posters, begins), posters
 
 
-def _flagged(conn: sqlite3.Connection, since: int, before: int) -> list[str]:
-    """Accounts with a flag of that time: it may no longer hold."""
+def _flagged(conn: sqlite3.Connection, since: int) -> list[str]:
+    """Accounts with a flag from that time on: it may no longer hold."""
     names = conn.execute(
-        """SELECT DISTINCT user FROM flag WHERE raised_at >= ? AND raised_at < ? AND user NOT NULL
+        """SELECT DISTINCT user FROM flag WHERE raised_at >= ? AND user NOT NULL
             AND rule IN (SELECT value FROM json_each(?))""",
-        (since, before, json.dumps(ACCOUNT_RULES)),
+        (since, json.dumps(ACCOUNT_RULES)),
     )
     return [name for (name,) in names]
 

@@ -28,8 +28,6 @@ CHANGES = "detector"
 #: Names asked for at a time.
 _NAMES_AT_ONCE = 5_000
 
-_FOREVER = 1 << 62
-
 #: What the detector needs of a log row.
 _WANTED = "msg_id, sent_at, topic, username, content_hash"
 
@@ -83,15 +81,8 @@ def look(store: Store, watch: Watch, events: Sequence[Event], users: Mapping[str
     fresh: list[Fresh] = []
     for seen in detector.take(events, users):
         if seen.accounts or seen.waves:
-            fresh += replace_flags(
-                conn,
-                store.rules,
-                _wanted(store, detector, seen, users),
-                seen.accounts,
-                seen.waves,
-                seen.since,
-                _FOREVER,
-            )
+            wanted = _wanted(store, detector, seen, users)
+            fresh += replace_flags(conn, store.rules, wanted, seen.accounts, seen.waves, seen.since)
     expire_flags(conn)
     return Looked(fresh, len(detector.tracks), detector.evictions - evicted, detector.late - late)
 

@@ -68,6 +68,12 @@ def event_time(moment: datetime) -> int:
     return (moment - _EPOCH_INSTANT) // timedelta(microseconds=1)
 
 
+def event_time_of(text: str) -> int:
+    """Event time of an ISO 8601 text, UTC where it names no zone; ValueError for anything else."""
+    moment = datetime.fromisoformat(text)
+    return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
 def to_datetime(at: int) -> datetime:
     """The event time as an aware UTC datetime."""
     return _EPOCH_INSTANT + timedelta(microseconds=at)

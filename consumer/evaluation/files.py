@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +12,7 @@ from consumer.evaluation.history import Action, History, history_of
 from consumer.simulator import Account, Surge
 from state.duck import connect
 from state.errors import ArchiveError
-from state.weeks import WEEK, event_time
+from state.weeks import WEEK, event_time_of
 
 _COLUMNS = ("account", "label", "style", "onset")
 _LABELS = {"organic", "core", "bot", "spam"}
@@ -84,18 +83,13 @@ def _described(path: Path) -> dict[str, Any]:
 def _surges(path: Path, described: dict[str, Any], key: str, *, benign: bool) -> Iterator[Surge]:
     for one in described.get(key, ()):
         try:
-            yield Surge(str(one["kind"]), _instant(one["start"]), _instant(one["end"]), benign)
+            yield Surge(str(one["kind"]), event_time_of(one["start"]), event_time_of(one["end"]), benign)
         except (KeyError, TypeError, ValueError):
             raise ArchiveError(f"{path}: expected {key} with kind, start and end, got {one!r}") from None
 
 
 def _moment(text: str | None, path: Path, line: int) -> int | None:
     try:
-        return _instant(text) if text else None
+        return event_time_of(text) if text else None
     except ValueError:
         raise ArchiveError(f"{path} line {line}: onset is {text!r}; expected an ISO 8601 time or nothing") from None
-
-
-def _instant(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    return event_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
