@@ -1,5 +1,6 @@
 """The life of a flag: what it is called, how grave it is, in which state it stands. Pure."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Literal, NamedTuple
@@ -82,10 +83,12 @@ def states(
     key is active. A decision wins; then the circuit breaker; then age.
     """
     intervals = list(explained)
-    hour: list[int] = []
+    hour: deque[int] = deque()
     for flag in flags:
         at = flag.raised_at
-        hour = [earlier for earlier in hour if earlier > at - HOUR] + [at]
+        hour.append(at)
+        while hour[0] <= at - HOUR:
+            hour.popleft()
         believed = rule not in ACCOUNT_RULES or len(hour) <= MOST_AN_HOUR or _within(at, intervals)
         if flag.verdict is not None:
             yield flag, flag.verdict

@@ -5,9 +5,11 @@ function of the set of sign-ups and of the newcomers' first posts: the order of 
 """
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from state.spam.calibration import WINDOW, Calibration, Calibrations
@@ -44,6 +46,10 @@ _UNSEEN = 200
 #: A wave is over when its key has not fired for so long.
 QUIET = {"rate": 2 * HOUR, "name": DAY, "cohort": 6 * HOUR}
 
+#: Members of a wave that are listed at most, the first ones, and first posts that its cohort is told by, the latest
+#: ones: what a flood of accounts does is known by then, and to go through all of them for each would take for ever.
+MEMBERS_KEPT = POSTS_TOLD_BY = 1_000
+
 #: Message ids that a wave carries as its evidence at most.
 _EVIDENCE = 20
 
@@ -66,7 +72,7 @@ class Wave:
     """One wave by one key; `at` and `msg_id` are those of the entry with which the key fired first.
 
     count of `of`: sign-ups in the window that fired, against `expected` (rate); of the pattern among all (name);
-    new threads among first posts (cohort). members: everybody who signed up as a part of it.
+    new threads among first posts (cohort). members: who signed up as a part of it.
     """
 
     key: str
@@ -82,6 +88,12 @@ class Wave:
     evidence: tuple[str, ...]
     until: int = 0  #: event time at which the key fired last
     members: dict[str, Entry] = field(default_factory=dict)  #: name -> sign-up
+
+    def join(self, entries: Iterable[Entry]) -> None:
+        """Take the sign-ups in, as long as there is room."""
+        for entry in entries:
+            if len(self.members) < MEMBERS_KEPT:
+                self.members.setdefault(entry.name, entry)
 
 
 class _Mark(NamedTuple):
@@ -271,12 +283,12 @@ class SignUps:
                 continue  # a tail this long is no tail of 1e-4, whatever its form
             chance = negative_binomial_tail(count, expected, calibration.spread)
             if chance < RATE_CHANCE:
-                members = self._signups[first:]
+                members = partial(islice, self._signups, first, None)
                 self._fire("rate", None, entry, members, count, count, expected, chance, window, calibration)
                 return
         wave = self._active.get(("rate", None))
         if wave and at < wave.until + QUIET["rate"]:
-            wave.members[entry.name] = entry
+            wave.join([entry])
 
     def _usual_rate(self, at: int) -> float | None:
         """Sign-ups a microsecond over the weeks before the last day; None where these are too few."""
@@ -305,10 +317,14 @@ class SignUps:
         if best is None:
             return
         chance, pattern, count, expected = best
-        members = [
-            self._signups[place] for place in range(self._day, len(self._times)) if pattern in self._patterns[place]
-        ]
+        members = partial(self._showing, pattern)
         self._fire("name", pattern, entry, members, count, of, expected, chance, WINDOW, calibration)
+
+    def _showing(self, pattern: str) -> Iterator[Entry]:
+        """The sign-ups of the last day that show the pattern."""
+        for place in range(self._day, len(self._times)):
+            if pattern in self._patterns[place]:
+                yield self._signups[place]
 
     def _posted(self, entry: Entry, calibration: Calibration) -> None:
         at, posts = entry.at, self._posts
@@ -322,7 +338,8 @@ class SignUps:
         wave = self._active.get(("rate", None))
         if wave is None or at >= wave.until + WINDOW:
             return
-        first = [post for post in posts[self._post_day :] if post.name in wave.members]
+        latest = posts[max(self._post_day, len(posts) - POSTS_TOLD_BY) :]
+        first = [post for post in latest if post.name in wave.members]
         threads = sum(post.kind == THREAD for post in first)
         usual = self._usual_posts
         share = (usual[0] + 5) / (sum(usual) + 20)
@@ -334,7 +351,7 @@ class SignUps:
                 "cohort",
                 None,
                 entry,
-                [wave.members[p.name] for p in first],
+                partial(map, wave.members.__getitem__, [post.name for post in first]),
                 threads,
                 len(first),
                 len(first) * share,
@@ -348,7 +365,7 @@ class SignUps:
         key: str,
         pattern: str | None,
         entry: Entry,
-        members: list[Entry],
+        members: Callable[[], Iterable[Entry]],
         count: int,
         of: int,
         expected: float,
@@ -359,14 +376,15 @@ class SignUps:
         """The key fires: a new wave, or the one under way goes on."""
         wave = self._active.get((key, pattern))
         if wave is None or entry.at >= wave.until + QUIET[key]:
-            evidence = tuple(member.msg_id for member in members[-_EVIDENCE:])
+            evidence = tuple(deque((member.msg_id for member in members()), _EVIDENCE))
             wave = Wave(
                 key, entry.at, entry.msg_id, count, of, expected, chance, window, pattern, calibration, evidence
             )
             self._active[key, pattern] = wave
             self.waves.append(wave)
         wave.until = entry.at
-        wave.members.update((member.name, member) for member in members)
+        if len(wave.members) < MEMBERS_KEPT:
+            wave.join(members())
 
 
 def _take(counter: Counter[str], pattern: str) -> None:

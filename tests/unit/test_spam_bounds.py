@@ -9,6 +9,7 @@ from state.rules import Rules
 from state.spam.calibration import Calibrations
 from state.spam.detector import ACCOUNTS_KEPT, SIGNUPS_AT_MOST, Detector
 from state.spam.track import POSTS_KEPT
+from state.spam.waves import MEMBERS_KEPT, SignUps
 from state.weeks import DAY, HOUR, SECOND
 from tests.support.logs import CREATE, START
 from tests.support.spam import OTHER_TOPIC, THREAD_TOPIC
@@ -85,3 +86,13 @@ def test_sign_ups_of_long_ago_are_forgotten() -> None:
     detector = last(fed(event(n, n * DAY, CREATE, f"u{n}") for n in range(200)))
     assert len(detector.signups.entries) < 100
     assert detector.evictions == 0
+
+
+def test_a_flood_of_one_pattern_is_one_wave_of_so_many_members() -> None:
+    signups = SignUps()
+    for place in range(3 * MEMBERS_KEPT):
+        signups.sign_up(START + place * SECOND, f"{place:05}", f"mega{place}")
+    signups.evaluate(Calibrations())
+    (wave,) = signups.waves
+    assert wave.until == START + (3 * MEMBERS_KEPT - 1) * SECOND, "it goes on"
+    assert list(wave.members) == [f"mega{place}" for place in range(MEMBERS_KEPT)], "the first of them are listed"
