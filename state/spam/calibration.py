@@ -4,24 +4,17 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
-from itertools import accumulate
 from math import log
 from typing import Any, NamedTuple
 
+from state.spam.rhythm import HOURS, Rhythm
 from state.weeks import DAY, HOUR, SECOND, week_of, week_start
 
 #: A post after which the score is worth nothing any more: scores are held below this many limits.
 SCORE_CAP = 3.0
 
-
-#: Hours of a week.
-_HOURS = 168
-
-
-@lru_cache(maxsize=8)
-def _cumulated(signups: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(accumulate(signups, initial=0.0))
+#: After every event time.
+_NEVER = 1 << 63
 
 
 def hour_of_week(at: int) -> int:
@@ -65,19 +58,8 @@ class Calibration:
             raise ValueError("fast and hand are not faster than ordinary, so that no score would ever fall")
         if not all(number > 0 for number in numbers) or self.trust < 0:
             raise ValueError("budget, limit, spread, cap and hours are numbers above 0, trust is none below")
-        if self.signups is not None and (len(self.signups) != _HOURS or min(self.signups) < 0):
-            raise ValueError(f"signups are {_HOURS} numbers, none below 0")
-
-    def expected_signups(self, start: int, end: int) -> float:
-        """Sign-ups that are expected between the two event times; the hours of the week are known."""
-        return self._expected_by(end) - self._expected_by(start)
-
-    def _expected_by(self, at: int) -> float:
-        """Sign-ups from the first week on; piecewise linear."""
-        week, hour = week_of(at), hour_of_week(at)
-        cumulated = _cumulated(self.signups or ())
-        within = (at % HOUR) / HOUR
-        return week * cumulated[-1] + cumulated[hour] + within * (cumulated[hour + 1] - cumulated[hour])
+        if self.signups is not None and (len(self.signups) != HOURS or min(self.signups) < 0):
+            raise ValueError(f"signups are {HOURS} numbers, none below 0")
 
     def to_json(self) -> str:
         """The parameters as one JSON object."""
@@ -123,6 +105,15 @@ class Weights(NamedTuple):
         )
 
 
+class Held(NamedTuple):
+    """A version, and what is worked out from it once; it holds before the event time `until`."""
+
+    calibration: Calibration
+    weights: Weights
+    rhythm: Rhythm | None
+    until: int
+
+
 class Calibrations:
     """Every version by the event time from which it holds, so that a replay takes what was taken then."""
 
@@ -130,11 +121,19 @@ class Calibrations:
         ordered = sorted(versions, key=lambda version: version.since)
         self.versions = tuple(ordered) if ordered and ordered[0].since <= 0 else (Calibration(), *ordered)
         self._since = [version.since for version in self.versions]
-        self._weighed = [(version, Weights.of(version)) for version in self.versions]
+        self._held = [
+            Held(version, Weights.of(version), Rhythm(version.signups) if version.signups else None, until)
+            for version, until in zip(self.versions, [*self._since[1:], _NEVER], strict=True)
+        ]
+
+    def holding(self, at: int) -> Held:
+        """The version that holds at the event time; those who go on in order need not ask again before its end."""
+        return self._held[bisect_right(self._since, at) - 1]
 
     def in_force(self, at: int) -> tuple[Calibration, Weights]:
         """The version that holds at the event time, and what it makes posts weigh."""
-        return self._weighed[bisect_right(self._since, at) - 1] if len(self._since) > 1 else self._weighed[0]
+        held = self.holding(at)
+        return held.calibration, held.weights
 
 
 #: Two posts belong to one window when less than this lies between them.

@@ -1,18 +1,20 @@
 """Every account of low tenure at once, and the sign-ups: what the live path keeps in memory. Bounded."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, get_args
 
-from state.event import Event
+from state.event import Event, Role
 from state.fold import UserState
 from state.rules import Rules
 from state.spam.calibration import WINDOW, Calibrations
+from state.spam.deeds import CREATION, PASSIVE, Deed, Kinds
 from state.spam.posts import Post
-from state.spam.texts import KNOWN_FOR, Copy, Texts, crossings_of
-from state.spam.track import Crossing, Track, dormant, low_tenure
+from state.spam.texts import KNOWN_FOR, Texts, crossings_of
+from state.spam.track import DORMANT_WEEKS, Crossing, Track, dormant, low_tenure, tenured_from
 from state.spam.waves import HISTORY, SignUps, Wave
-from state.weeks import DAY, HOUR
+from state.weeks import DAY, HOUR, week_end, week_of, week_start
 
 #: Events that are later than this change flags at the next rebuild only.
 LATENESS = 2 * DAY
@@ -34,6 +36,9 @@ COPIES_KEPT = 50_000
 
 #: How often (event time) what is too old is looked for.
 _TIDIED_EVERY = HOUR
+
+#: From and until when no post of an account matters of which nothing is known.
+_NEVER = (0, 0)
 
 
 class Seen(NamedTuple):
@@ -60,14 +65,18 @@ class Detector:
         self.calibrations = calibrations
         self.signups = SignUps()
         self.texts = Texts()
-        self.tracks: dict[str, Track] = {}
+        #: Those seen longest ago come first.
+        self.tracks: OrderedDict[str, Track] = OrderedDict()
+        #: Account -> event times, from and until, at which no post of it matters: most posts leave here.
+        self._regulars: dict[str, tuple[int, int]] = {}
         self.watermark = 0
         #: Accounts, posts and sign-ups given up because of the bounds; while 0, order makes no difference.
         self.evictions = 0
         self.late = 0  #: events too late to change a flag now
         self.whole_since = 0  #: event time from which on every post has been shown
         self._settled = settled
-        self._kind_of = rules.kind_of
+        self._kinds = Kinds(rules)
+        self._roles = frozenset(role for role in get_args(Role) if rules.counts(role))
         self._tidied = 0
 
     def take(self, events: Sequence[Event], users: Mapping[str, UserState]) -> Iterator[Seen]:
@@ -75,73 +84,87 @@ class Detector:
 
         One step after the other: a batch after a long silence may span more event time than is kept.
         """
-        for user in users.values():
-            self.texts.begin(user.first_seen)
-        events = [event for event in events if self._matters(event)]
-        first = 0
-        while first < len(events):
-            until = max(self.watermark, events[first].at) + STEP
-            last = first + 1
-            while last < len(events) and events[last].at <= until:
-                last += 1
-            since = max(self.watermark, events[first].at) - LATENESS
-            yield self._step(events[first:last], users, since)
-            first = last
+        if users:
+            self.texts.begin(min(user.first_seen for user in users.values()))
+        for deeds, begins in self._steps(events):
+            yield self._step(deeds, users, begins - LATENESS)
 
-    def _step(self, events: Sequence[Event], users: Mapping[str, UserState], since: int) -> Seen:
-        touched: dict[str, None] = {}
+    def _steps(self, events: Iterable[Event]) -> Iterator[tuple[list[Deed], int]]:
+        """What the events are, of all whom anything is to be known of, and when a step begins at the latest."""
+        kinds, roles, allowlist = self._kinds, self._roles, self.rules.allowlist
+        deeds: list[Deed] = []
+        begins = until = -1
+        # All fields at once: to ask for each of them by name would cost more than everything else here.
+        for msg_id, at, _, topic, name, role, _, _, _, _, _, _, text, is_bot in events:
+            if name is None or name in allowlist or role not in roles:
+                continue
+            if at > until:
+                if deeds:
+                    yield deeds, begins
+                deeds, begins = [], max(self.watermark, at)
+                until = begins + STEP
+            # Whoever is only named may still be active earlier than was known.
+            kind = kinds[topic] if role == "actor" and not is_bot else PASSIVE
+            deeds.append((at, name, kind, msg_id, text))
+        if deeds:
+            yield deeds, begins
+
+    def _step(self, deeds: Sequence[Deed], users: Mapping[str, UserState], since: int) -> Seen:
+        touched: dict[str, Track] = {}
         shared: set[str] = set()
         signed_up = False
-        kind_of, know = self._kind_of, self.texts.know
-        for event in events:
-            name, at = str(event.user), event.at
-            if at > self.watermark:
-                self.watermark = at
-            elif at < self.watermark - LATENESS:
+        regulars, texts, watermark = self._regulars, self.texts, self.watermark
+        for deed in deeds:
+            at, name, kind, msg_id, text = deed
+            if at > watermark:
+                self.watermark = watermark = at
+            elif at < watermark - LATENESS:
                 self.late += 1
                 continue
-            user = users[name]
-            if others := know(name, user):
+            begins, ends = regulars.get(name, _NEVER)
+            is_regular = begins <= at < ends and kind != CREATION
+            if not is_regular and name in texts.early_days:
+                shared.update(texts.know(name, users[name]))
+            if text is not None and kind >= 0 and (others := texts.add(text, (at, msg_id, name), users[name])):
                 shared.update(others)
-            acts = event.role == "actor" and not event.is_bot
-            kind = kind_of(event.topic)
-            if kind is not None and acts:
-                signed_up |= self._posted(event, kind, user, touched, shared)
-                continue
-            track = self.tracks.get(name)
-            if track is not None and at <= track.newest:
-                touched[name] = None
-                track.stale()  # it was active, or signed up, earlier than was known
-            if acts and self.rules.registers(event.topic, event.role):
-                self.signups.sign_up(at, event.msg_id, name)
-                signed_up = True
-                if track is not None:  # its account's posts may be here already
-                    for first in track.posts[bisect_left(track.posts, (at,)) :][:1]:
-                        if low_tenure(user, first.at):
-                            self.signups.post(first.at, first.msg_id, name, first.kind)
-        changed = {name for name in touched if self._evaluate(name, users[name], since)}
-        changed.update(name for name in shared | touched.keys() if self._repeat(name))
+            if not is_regular:
+                signed_up |= self._noted(deed, users[name], touched)
+        changed = {name for name, track in touched.items() if self._evaluate(name, track, users[name], since)}
+        changed.update(name for name in shared.union(touched) if self._repeat(name))
         if signed_up:
             self.signups.evaluate(self.calibrations)
         self._tidy()
         return Seen(frozenset(changed), signed_up, since)
 
-    def _matters(self, event: Event) -> bool:
-        """Whether its user is somebody to look at; whoever is only named may still be active earlier than was known."""
-        return event.user is not None and self.rules.counts(event.role) and event.user not in self.rules.allowlist
-
-    def _posted(self, event: Event, kind: int, user: UserState, touched: dict[str, None], shared: set[str]) -> bool:
-        """Note the post wherever it counts; whether it counts for the waves."""
-        at, name, text = event.at, event.user or "", event.content_hash
-        is_new = low_tenure(user, at)
+    def _noted(self, deed: Deed, user: UserState, touched: dict[str, Track]) -> bool:
+        """Note the deed where it counts; whether it counts for the waves."""
+        at, name, kind, msg_id, text = deed
         track = self.tracks.get(name)
-        if track is None and (is_new or dormant(user, at)):
+        if kind < 0:
+            if track is not None and at <= track.newest:
+                touched[name] = track
+                track.stale(at)  # it was active, or signed up, earlier than was known
+            if kind == CREATION:
+                self._registered(at, msg_id, name, user)
+            return kind == CREATION
+        is_new = low_tenure(user, at)
+        if track is None:
+            if not is_new and not dormant(user, at):
+                self._regulars[name] = _regular(user, at)
+                return False
             track = self._begin(name, user, at)
-        if track is not None and track.add(Post(at, event.msg_id, kind, text)):
-            touched[name] = None
-        if text is not None and (others := self.texts.add(text, Copy(at, event.msg_id, name), user)):
-            shared.update(others)
-        return is_new and self.signups.post(at, event.msg_id, name, kind)
+        if track.add(Post(at, msg_id, kind, text)):
+            touched[name] = track
+        return is_new and self.signups.post(at, msg_id, name, kind)
+
+    def _registered(self, at: int, msg_id: str, name: str, user: UserState) -> None:
+        """Note the sign-up, and the account's first post after it, which may be here already."""
+        self.signups.sign_up(at, msg_id, name)
+        if name in self.tracks:
+            posts = self.tracks[name].posts
+            for first in posts[bisect_left(posts, (at,)) :][:1]:
+                if low_tenure(user, first.at):
+                    self.signups.post(first.at, first.msg_id, name, first.kind)
 
     def crossings(self, name: str) -> list[Crossing]:
         """Where the account crosses a limit, within the kept posts."""
@@ -156,17 +179,17 @@ class Detector:
         # Whoever was seen before the kept posts may have posted then: the log knows.
         earlier = 0 if user.first_seen >= max(self.watermark - LATENESS, self.whole_since) else None
         track = self.tracks[name] = Track(earlier, self._settled(name, at))
+        self._regulars.pop(name, None)
         if len(self.tracks) > ACCOUNTS_KEPT:
-            self.tracks.pop(next(iter(self.tracks)))
+            self.tracks.popitem(last=False)
             self.evictions += 1
         return track
 
-    def _evaluate(self, name: str, user: UserState, since: int) -> bool:
+    def _evaluate(self, name: str, track: Track, user: UserState, since: int) -> bool:
         """Whether the account's crossings are, or were, any."""
-        track = self.tracks.pop(name, None)
-        if track is None:
+        if name not in self.tracks:
             return False  # evicted within this very batch
-        self.tracks[name] = track  # seen last: the accounts seen longest ago come first
+        self.tracks.move_to_end(name)  # the accounts seen longest ago come first
         had = bool(track.past or track.crossings)
         track.evaluate(user, self.calibrations)
         self.evictions += track.drop_before(self.watermark - KEPT, since)
@@ -177,13 +200,14 @@ class Detector:
         track = self.tracks.get(name)
         if track is None:
             return False
+        found, had = self.texts.of(name), bool(track.repeated)
+        if not found and not had:
+            return False  # most of the time
         horizon = self.watermark - KEPT
-        had = bool(track.repeated)
         for crossing in track.repeated:
             if crossing.at < horizon:
                 track.settled[crossing.rule] = crossing.at
-        repeated = (each for each in self.texts.of(name) if each.at >= horizon)
-        track.repeated = crossings_of(track, repeated, self.calibrations)
+        track.repeated = crossings_of(track, (each for each in found if each.at >= horizon), self.calibrations)
         return had or bool(track.repeated)
 
     def _tidy(self) -> None:
@@ -191,10 +215,22 @@ class Detector:
             return
         self._tidied = self.watermark
         horizon = self.watermark - KEPT
-        for name in [name for name, track in self.tracks.items() if track.newest < horizon]:
-            del self.tracks[name]
+        while self.tracks and next(iter(self.tracks.values())).newest < horizon:
+            self.tracks.popitem(last=False)
+        if len(self._regulars) > ACCOUNTS_KEPT:
+            self._regulars.clear()  # whoever comes again is worked out again
         entries = self.signups.entries
         if len(entries) > SIGNUPS_AT_MOST:  # a good part at once: each time the rest is gone through again
             self.evictions += self.signups.drop_before(entries[SIGNUPS_AT_MOST // 3].at)
         self.signups.drop_before(self.watermark - SIGNUPS_KEPT)
         self.evictions += self.texts.drop_before(horizon - KNOWN_FOR, COPIES_KEPT)
+
+
+def _regular(user: UserState, at: int) -> tuple[int, int]:
+    """From when until when nothing that the account posts matters, as at that event time.
+
+    It is one of long standing from its tenure on, and not away as long as this week is one of the last four. What
+    becomes known later adds active days and weeks only, and takes nothing from that.
+    """
+    week = week_of(at)
+    return max(tenured_from(user), week_start(week)), week_end(week + DORMANT_WEEKS)

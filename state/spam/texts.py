@@ -5,7 +5,7 @@ the days before, is a template or a saying and no campaign. A function of the se
 earliest active days.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -21,6 +21,9 @@ _FRESH, KNOWN_FOR = 3 * DAY, 6 * DAY
 #: Posts of one text within 24 hours: of one account, and of several together.
 OF_ONE, OF_SEVERAL = 4, 8
 
+#: So many accounts of whom no text is kept any more are borne with before they are looked for.
+_NAMES_SPARED = 1_000
+
 #: Message ids that a crossing carries as its evidence at most.
 _EVIDENCE = 20
 
@@ -31,6 +34,14 @@ class Copy(NamedTuple):
     at: int
     msg_id: str
     name: str
+
+
+#: A copy as it is kept: a plain tuple, because one is made of every post, and hardly any is ever looked at again.
+Posted = tuple[int, str, str]
+
+
+#: A day without texts.
+_NONE: Mapping[str, list[Posted]] = {}
 
 
 class Repeated(NamedTuple):
@@ -48,11 +59,17 @@ class Texts:
     """Who posted which text within the horizon."""
 
     def __init__(self) -> None:
-        self._copies: dict[str, list[Copy]] = {}
-        self._early: dict[str, tuple[int, ...]] = {}
-        self._texts: dict[str, set[str]] = defaultdict(set)
-        self._found: dict[str, dict[str, list[Repeated]]] = {}
+        #: Day -> text -> its copies of that day, in order: nearly all texts are posted once, and forgotten by the day.
+        self._days: dict[int, dict[str, list[Posted]]] = {}
+        # The day of the post before, as most are of the same one: its event times, its texts and those around it.
+        self._begins = self._ends = 0
+        self._today: dict[str, list[Posted]] = {}
+        self._eve = self._morrow = _NONE
         self.size = 0
+        #: Everybody who posted one of them -> their earliest active days.
+        self.early_days: dict[str, tuple[int, ...]] = {}
+        self._names_at_most = _NAMES_SPARED
+        self._found: dict[str, dict[str, list[Repeated]]] = {}  # text -> account -> its crossings
         #: Event time at which the log begins; before it has some history no text is known to be fresh.
         self.begins: int | None = None
 
@@ -61,12 +78,12 @@ class Texts:
         """What all of these posts, given in order, come to."""
         made = cls()
         made.begins = begins
+        made.early_days = {name: state.early_days for name, state in users.items()}
+        by_text: dict[str, list[Copy]] = defaultdict(list)
         for text, copy in copies:
-            made._copies.setdefault(text, []).append(copy)
-            made._texts[copy.name].add(text)
-        made._early = {name: state.early_days for name, state in users.items()}
-        for text in made._copies:
-            made._evaluate(text)
+            by_text[text].append(copy)
+        for text, posted in by_text.items():
+            made._evaluate(text, posted)
         return made
 
     def begin(self, at: int) -> None:
@@ -74,64 +91,88 @@ class Texts:
         if self.begins is None or at < self.begins:
             self.begins = at
 
-    def add(self, text: str, copy: Copy, user: UserState) -> Collection[str]:
-        """Somebody posts the text; the accounts whose crossings may have changed."""
-        copies = self._copies.setdefault(text, [])
-        if copies and copy <= copies[-1]:
+    def add(self, text: str, copy: Posted, user: UserState) -> Collection[str]:
+        """Somebody of whom `know` has heard posts the text; the accounts whose crossings may have changed."""
+        at, _, name = copy
+        if not self._begins <= at < self._ends:
+            self._turn_to(day_of(at))
+        if name not in self.early_days:
+            self.early_days[name] = user.early_days
+        copies = self._today.get(text)
+        if copies is None:
+            self._today[text] = [copy]
+            if text not in self._eve and text not in self._morrow and text not in self._found:
+                self.size += 1
+                return ()  # most of the time: in no 24 hours of which this post is a part is there another
+        elif copy > copies[-1]:
+            copies.append(copy)
+        else:
             place = bisect_left(copies, copy)
             if copies[place] == copy:
                 return ()
-            insort(copies, copy)
-        else:
-            copies.append(copy)
+            copies.insert(place, copy)
         self.size += 1
-        self._early[copy.name] = user.early_days
-        self._texts[copy.name].add(text)
-        return self._evaluate(text)
+        about = sum(len(texts.get(text, ())) for texts in (self._eve, self._today, self._morrow))
+        return self._evaluate(text, self._copies(text)) if about >= OF_ONE or text in self._found else ()
+
+    def _turn_to(self, day: int) -> None:
+        """The next posts are of that day."""
+        self._today = self._days.setdefault(day, {})
+        self._eve, self._morrow = self._days.get(day - 1, _NONE), self._days.get(day + 1, _NONE)
+        self._begins, self._ends = day * DAY, (day + 1) * DAY
+
+    def _copies(self, text: str) -> list[Copy]:
+        return [Copy(*copy) for day in sorted(self._days) for copy in self._days[day].get(text, ())]
 
     def know(self, name: str, user: UserState) -> Collection[str]:
         """An account's earliest active days may have changed; the accounts whose crossings may have, too."""
-        known = self._early.get(name)
-        if known is None or known == user.early_days[: len(known)]:
+        known = self.early_days.get(name)
+        if known is None or known == user.early_days:
+            return ()
+        self.early_days[name] = user.early_days
+        if known == user.early_days[: len(known)]:
             return ()  # later days alone: what was a new account then still was one
-        self._early[name] = user.early_days
-        return {other for text in self._texts[name] for other in self._evaluate(text)}
+        changed: set[str] = set()
+        for text in list(self._found):  # an older account makes fewer crossings, so none where there are none
+            copies = self._copies(text)
+            if any(copy.name == name for copy in copies):
+                changed.update(self._evaluate(text, copies))
+        return changed
 
     def of(self, name: str) -> list[Repeated]:
         """Every crossing of the account, in order."""
-        found = [self._found.get(text, {}).get(name, []) for text in self._texts.get(name, ())]
-        return sorted(repeated for each in found for repeated in each)
+        return sorted(repeated for found in self._found.values() for repeated in found.get(name, ()))
 
     def drop_before(self, at: int, kept: int) -> int:
-        """Forget what is older, and texts seen longest ago while more than `kept` posts remain; how many of these."""
-        evicted = 0
-        for text in list(self._copies):
-            copies = self._copies[text]
-            old = bisect_left(copies, (at,))
-            if self.size - old > kept:
-                evicted += len(copies) - old
-                old = len(copies)
-            if old:
-                self._forget(text, old)
+        """Forget the days before, and texts seen longest ago while more than `kept` posts remain; how many of these."""
+        size, evicted = self.size, 0
+        for day in sorted(self._days):
+            if day < day_of(at):
+                self.size -= sum(map(len, self._days.pop(day).values()))
+            elif self.size > kept:
+                evicted += self._evict(self._days[day], self.size - kept)
+        if self.size < size:
+            self._begins = self._ends = 0
+            for text in [text for text in self._found if not self._copies(text)]:
+                del self._found[text]
+        if len(self.early_days) > self._names_at_most:
+            names = {name for texts in self._days.values() for copies in texts.values() for _, _, name in copies}
+            self.early_days = {name: self.early_days[name] for name in names}
+            self._names_at_most = 2 * len(names) + _NAMES_SPARED
         return evicted
 
-    def _forget(self, text: str, old: int) -> None:
-        copies = self._copies[text]
-        gone = {copy.name for copy in copies[:old]}
-        del copies[:old]
-        self.size -= old
-        for name in gone - {copy.name for copy in copies}:
-            self._texts[name].discard(text)
-            if not self._texts[name]:
-                del self._texts[name], self._early[name]
-        if not copies:
-            del self._copies[text]
-            self._found.pop(text, None)
+    def _evict(self, texts: dict[str, list[Posted]], least: int) -> int:
+        """Forget so many posts at least, where there are as many; how many they were."""
+        evicted = 0
+        for text in list(texts):
+            if evicted >= least:
+                break
+            evicted += len(texts.pop(text))
+        self.size -= evicted
+        return evicted
 
-    def _evaluate(self, text: str) -> Collection[str]:
-        copies = self._copies[text]
-        if len(copies) < OF_ONE:
-            return ()
+    def _evaluate(self, text: str, copies: list[Copy]) -> Collection[str]:
+        """The accounts that cross with this text, now or when it was evaluated last."""
         before = self._found.pop(text, {})
         found: dict[str, list[Repeated]] = defaultdict(list)
         for name, repeated in self._repeated(copies):
@@ -142,7 +183,7 @@ class Texts:
 
     def _repeated(self, copies: list[Copy]) -> Iterator[tuple[str, Repeated]]:
         window: deque[Copy] = deque()
-        posts: Counter[str] = Counter()
+        posts: Counter[str] = Counter()  # of the window, by account
         established: int | None = None
         judged = week_end(week_of(self.begins or 0)) + KNOWN_FOR
         older = known = 0  # copies[known:older] are those that make the text a known one
@@ -157,8 +198,10 @@ class Texts:
             window.append(copy)
             posts[copy.name] += 1
             while window[0].at <= copy.at - WINDOW:
-                posts[window.popleft().name] -= 1
-            posts = +posts
+                gone = window.popleft().name
+                posts[gone] -= 1
+                if not posts[gone]:
+                    del posts[gone]
             if copy.at < judged or known < older or (established is not None and established > copy.at - WINDOW):
                 continue
             together = len(posts) > 1 and len(window) >= OF_SEVERAL
@@ -171,7 +214,7 @@ class Texts:
                     yield name, repeated
 
     def _is_new(self, copy: Copy) -> bool:
-        early = self._early[copy.name]
+        early = self.early_days[copy.name]
         return len(early) < EARLY_DAYS or day_of(copy.at) <= early[EARLY_DAYS - 1]
 
 

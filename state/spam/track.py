@@ -6,15 +6,15 @@ function of the set of posts, of the account's earliest active days and of its a
 and repetition make no difference.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
 from state.fold import EARLY_DAYS, UserState
-from state.spam.calibration import SCORE_CAP, WINDOW, Calibration, Calibrations
+from state.spam.calibration import SCORE_CAP, WINDOW, Calibration, Calibrations, Held
 from state.spam.posts import THREAD, Post
-from state.weeks import DAY, HOUR, day_of, week_of_day
+from state.weeks import DAY, HOUR, day_of, week_of
 
 #: A crossing opens a flag for so long, in which the same rule opens no other for the account.
 FLAG_LIFE = 7 * DAY
@@ -27,6 +27,12 @@ POSTS_KEPT = 512
 
 #: Message ids that a flag carries as its evidence at most: the latest ones.
 EVIDENCE = 20
+
+#: Every so many posts it is noted how far the account had come: whoever comes late goes on from there.
+_MARKED_EVERY = 16
+
+#: Before every event time; after every event time.
+_BEGINNING, _NEVER = 0, 1 << 63
 
 #: Rules about one account; all but the last are of accounts of low tenure.
 BURST, CAP, SAME_TEXT, HOURS, HIJACK = "burst", "cap", "same-text", "hours", "hijack"
@@ -49,22 +55,32 @@ class Crossing(NamedTuple):
     accounts: int = 1  #: accounts that post the same text
 
 
+class _Mark(NamedTuple):
+    """How far an account had come after its first `done` posts. Places count posts that are forgotten by now, too."""
+
+    done: int = 0
+    fast: float = 0.0
+    hand: float = 0.0
+    last: int = 0  #: event time of the post before
+    begins: int = 0  #: place of the first post since the scores were zero
+    low: int = 0  #: place of the first post of the last 24 hours
+    threads: int = 0  #: new threads from there on
+
+
+_START = _Mark()
+
+
 class Track:
     """The content posts of one account within the horizon, and the crossings among them."""
 
     __slots__ = (
-        "_begins",
-        "_done",
-        "_fast",
-        "_hand",
-        "_last",
-        "_low",
-        "_opened",
-        "_threads",
+        "_gone",
+        "_marks",
+        "_reached",
+        "_unchanged",
         "asked",
         "crossings",
         "earlier",
-        "newest",
         "past",
         "posts",
         "repeated",
@@ -79,39 +95,41 @@ class Track:
         self.asked = False  #: whether `earlier` is what the log said
         #: rule -> event time of its latest crossing before the kept posts
         self.settled: dict[str, int] = dict(settled or {})
-        self.newest = 0
         #: Crossings of the texts it repeats: these are found among the posts of others too, by whoever has them.
         self.repeated: list[Crossing] = []
         #: Crossings within the horizon whose posts were dropped because there were too many.
         self.past: list[Crossing] = []
-        self._restart()
+        self._gone = 0  # posts forgotten
+        self._reached = _START
+        self._marks: list[_Mark] = []
+        self._unchanged = _NEVER  # from this event time on the posts looked at are others now
 
-    def _restart(self) -> None:
-        self.crossings = []
-        self._opened = dict(self.settled)
-        self._done = self._low = self._threads = 0
-        self._fast = self._hand = 0.0
-        self._last = self._begins = 0
+    @property
+    def newest(self) -> int:
+        """Event time of the latest post."""
+        return self.posts[-1].at if self.posts else _BEGINNING
 
     def add(self, post: Post) -> bool:
         """Put the post where it belongs; False where it is known already."""
         posts = self.posts
         if not posts or post > posts[-1]:
             posts.append(post)
-            self.newest = max(self.newest, post.at)
             return True
         place = bisect_left(posts, post)
         if posts[place].msg_id == post.msg_id and posts[place].at == post.at:
             return False
         if not place and self.asked:
             self.earlier = None  # it may have been counted: a batch is logged before it is looked at
-        insort(posts, post)
-        self.stale()
+        posts.insert(place, post)
+        self.stale(post.at)
         return True
 
-    def stale(self) -> None:
-        """What was made of the posts no longer holds: they are gone through again."""
-        self._done = -1
+    def stale(self, since: int = _BEGINNING) -> None:
+        """What was made of the posts from that event time on no longer holds: they are gone through again.
+
+        What an account does makes no post before it more or less suspect: tenure counts the days before a post's.
+        """
+        self._unchanged = min(self._unchanged, since)
 
     def drop_before(self, at: int, final: int | None = None, kept: int = POSTS_KEPT) -> int:
         """Forget posts older than that, and all but the `kept` latest; how many of these were not older.
@@ -134,78 +152,106 @@ class Track:
         del posts[:dropped]
         if self.earlier is not None:
             self.earlier += dropped
-        if self._done >= dropped:
-            self._done -= dropped
-            self._begins = max(0, self._begins - dropped)
-            recount = self._low < dropped
-            self._low = max(0, self._low - dropped)
-            if recount:
-                self._threads = sum(p.kind == THREAD for p in islice(posts, self._low, self._done))
-        else:
-            self.stale()
+        self._gone += dropped
+        while self._marks and self._marks[0].done < self._gone:
+            del self._marks[0]
         return dropped - old
 
     def evaluate(self, user: UserState, calibrations: Calibrations) -> None:
-        """Go on through the posts not yet looked at; through all of them where one came late."""
-        if self._done < 0:
-            self._restart()
-        early = user.early_days
-        tenured_after = early[EARLY_DAYS - 1] if len(early) >= EARLY_DAYS else None
+        """Go on through the posts not yet looked at; again through those from where one came late."""
+        if self._unchanged < _NEVER:
+            self._go_back()
         posts = self.posts
-        for place in range(self._done, len(posts)):
-            at, _msg_id, kind, _text = posts[place]
-            calibration, weights = calibrations.in_force(at)
-            silence = at - self._last
-            fast = max(0.0, self._fast - weights.fast_drift * silence)
-            hand = max(0.0, self._hand - weights.hand_drift * silence)
-            if not fast and not hand:
-                self._begins = place
-            ceiling = calibration.limit * SCORE_CAP
-            self._fast = fast = min(ceiling, fast + weights.fast[kind])
-            self._hand = hand = min(ceiling, hand + weights.hand[kind])
-            self._last = at
-            low = self._low
-            since = at - WINDOW
-            while posts[low].at <= since:
-                self._threads -= posts[low].kind == THREAD
-                low += 1
-            self._low = low
-            self._threads += kind == THREAD
-            self._done = place + 1
-            score = max(fast, hand)
-            if score < calibration.limit and place - low < min(calibration.cap, calibration.hours) - 1:
-                continue
-            day = day_of(at)
-            if tenured_after is None or day <= tenured_after:
-                self._low_tenure(place, score, bisect_left(early, day), calibration)
-            elif score >= calibration.limit and _dormant(user, day):
-                self._cross(HIJACK, place, self._begins, score, calibration)
+        while (first := self._reached.done - self._gone) < len(posts):
+            held = calibrations.holding(posts[first].at)
+            stop = len(posts) if posts[-1].at < held.until else bisect_left(posts, (held.until,))
+            self._go_on(first, stop, user, held)
 
-    def _low_tenure(self, place: int, score: float, days: int, calibration: Calibration) -> None:
+    def _go_on(self, first: int, stop: int, user: UserState, held: Held) -> None:
+        """Go through the posts at these places; one version of the parameters holds for all of them."""
+        calibration, (fast_weight, hand_weight, fast_drift, hand_drift), *_ = held
+        limit, ceiling = calibration.limit, calibration.limit * SCORE_CAP
+        fewest = min(calibration.cap, calibration.hours)
+        tenured = tenured_from(user)
+        posts, gone = self.posts, self._gone
+        _, fast, hand, last, begins, low, threads = self._reached
+        begins, low = max(0, begins - gone), low - gone
+        if low < 0:  # some of the last 24 hours are forgotten
+            low, threads = 0, sum(post.kind == THREAD for post in islice(posts, first))
+        for place, (at, _msg_id, kind, _text) in enumerate(islice(posts, first, stop), first):
+            silence = at - last
+            last = at
+            fast -= fast_drift * silence
+            hand -= hand_drift * silence
+            if fast <= 0.0 and hand <= 0.0:
+                fast = hand = 0.0
+                begins = place
+            elif fast < 0.0:
+                fast = 0.0
+            elif hand < 0.0:
+                hand = 0.0
+            fast += fast_weight[kind]
+            hand += hand_weight[kind]
+            if fast > ceiling or hand > ceiling:
+                fast, hand = min(ceiling, fast), min(ceiling, hand)
+            while posts[low].at <= at - WINDOW:
+                threads -= posts[low].kind == THREAD
+                low += 1
+            threads += kind == THREAD
+            if not (gone + place + 1) % _MARKED_EVERY:
+                self._marks.append(_Mark(gone + place + 1, fast, hand, at, gone + begins, gone + low, threads))
+            if fast < limit and hand < limit and place - low + 1 < fewest:
+                continue
+            score = max(fast, hand)
+            if at < tenured:
+                days = bisect_left(user.early_days, day_of(at))
+                self._low_tenure(place, begins, low, threads, score, days, calibration)
+            elif score >= limit and dormant(user, at):
+                self._cross(HIJACK, place, begins, low, score, calibration)
+        self._reached = _Mark(gone + stop, fast, hand, last, gone + begins, gone + low, threads)
+
+    def _go_back(self) -> None:
+        """Go back to before the first post that is another one now, and forget what was made of those after."""
+        posts, gone, marks = self.posts, self._gone, self._marks
+        place = bisect_left(posts, (self._unchanged,))
+        self._unchanged = _NEVER
+        if self._reached.done <= gone + place:
+            return
+        while marks and marks[-1].done > gone + place:
+            marks.pop()
+        self._reached = marks[-1] if marks else _Mark(gone, begins=gone, low=gone)
+        first = posts[self._reached.done - gone]
+        while self.crossings and (self.crossings[-1].at, self.crossings[-1].msg_id) >= (first.at, first.msg_id):
+            self.crossings.pop()
+
+    def _low_tenure(
+        self, place: int, begins: int, low: int, threads: int, score: float, days: int, calibration: Calibration
+    ) -> None:
         """What an account of few active days crosses with this post; a stronger rule's flag covers the weaker ones."""
         if score >= calibration.limit + calibration.trust * days:
-            self._cross(BURST, place, self._begins, score, calibration)
+            self._cross(BURST, place, begins, low, score, calibration)
         elif self._open(BURST, place):
             return
-        elif self._threads >= cap_of(calibration, days):
-            self._cross(CAP, place, self._low, score, calibration)
-        elif not self._open(CAP, place) and self._hours(place) >= calibration.hours:
-            self._cross(HOURS, place, self._low, score, calibration)
+        elif threads >= cap_of(calibration, days):
+            self._cross(CAP, place, low, low, score, calibration)
+        elif not self._open(CAP, place) and self._hours(low, place) >= calibration.hours:
+            self._cross(HOURS, place, low, low, score, calibration)
 
-    def _hours(self, place: int) -> int:
-        return len({post.at // HOUR for post in islice(self.posts, self._low, place + 1)})
+    def _hours(self, low: int, place: int) -> int:
+        return len({post.at // HOUR for post in islice(self.posts, low, place + 1)})
 
     def _open(self, rule: str, place: int) -> bool:
-        opened = self._opened.get(rule)
+        opened = self.settled.get(rule)
+        for crossing in self.crossings:
+            if crossing.rule == rule:
+                opened = crossing.at
         return opened is not None and self.posts[place].at < opened + FLAG_LIFE
 
-    def _cross(self, rule: str, place: int, begins: int, score: float, calibration: Calibration) -> None:
+    def _cross(self, rule: str, place: int, begins: int, low: int, score: float, calibration: Calibration) -> None:
         if self._open(rule, place):
             return
         post = self.posts[place]
-        begins = min(begins, place)
         counted = self.posts[begins : place + 1]
-        self._opened[rule] = post.at
         self.crossings.append(
             Crossing(
                 rule,
@@ -216,7 +262,7 @@ class Track:
                 sum(each.kind == THREAD for each in counted),
                 counted[0].at,
                 score,
-                self._hours(place),
+                self._hours(low, place),
                 tuple(each.msg_id for each in counted if rule != CAP or each.kind == THREAD)[-EVIDENCE:],
                 calibration,
             )
@@ -233,17 +279,18 @@ def cap_of(calibration: Calibration, days: int) -> int:
 
 def low_tenure(user: UserState, at: int) -> bool:
     """Whether the account had fewer than five active days before the day of that event time."""
+    return at < tenured_from(user)
+
+
+def tenured_from(user: UserState) -> int:
+    """Event time from which on the account is one of long standing: the day after its fifth active one."""
     early = user.early_days
-    return len(early) < EARLY_DAYS or at < (early[EARLY_DAYS - 1] + 1) * DAY
-
-
-def _dormant(user: UserState, day: int) -> bool:
-    week, weeks = week_of_day(day), user.weeks
-    if week - 1 in weeks:  # most people
-        return False
-    return not any(week - back in weeks for back in range(2, DORMANT_WEEKS + 1))
+    return (early[EARLY_DAYS - 1] + 1) * DAY if len(early) >= EARLY_DAYS else _NEVER
 
 
 def dormant(user: UserState, at: int) -> bool:
     """Whether the account was away for the four whole weeks before that event time's."""
-    return _dormant(user, day_of(at))
+    week, weeks = week_of(at), user.weeks
+    if week - 1 in weeks:  # most people
+        return False
+    return not any(week - back in weeks for back in range(2, DORMANT_WEEKS + 1))

@@ -7,7 +7,7 @@ from state.event import Event
 from state.fold import UserState, apply
 from state.rules import Rules
 from state.spam.calibration import Calibrations
-from state.spam.detector import ACCOUNTS_KEPT, SIGNUPS_AT_MOST, Detector
+from state.spam.detector import ACCOUNTS_KEPT, COPIES_KEPT, SIGNUPS_AT_MOST, Detector
 from state.spam.track import POSTS_KEPT
 from state.spam.waves import MEMBERS_KEPT, SignUps
 from state.weeks import DAY, HOUR, SECOND
@@ -80,6 +80,22 @@ def test_a_flood_of_sign_ups() -> None:
 
 #: Digits as letters, so that few names share anything.
 _LETTERS = str.maketrans("0123456789abcdef", "aeiouybdghklmnpr")
+
+
+def test_a_flood_of_texts() -> None:
+    many = COPIES_KEPT + 10_000
+    posts = (event(n, n * 5 * SECOND, OTHER_TOPIC, f"u{n % 1000}") for n in range(many))
+    for detector in fed(post._replace(content_hash=f"t{post.msg_id}") for post in posts):
+        assert detector.texts.size <= COPIES_KEPT + HOUR // (5 * SECOND)
+    assert detector.evictions == many - detector.texts.size
+
+
+def test_texts_and_who_posted_them_are_forgotten() -> None:
+    posts = (event(n, n * 6 * HOUR, OTHER_TOPIC, f"u{n}") for n in range(4 * 400))
+    detector = last(fed(post._replace(content_hash=f"t{post.msg_id}") for post in posts))
+    assert detector.texts.size < 4 * 12
+    assert len(detector.texts.early_days) < 1_100
+    assert detector.evictions == 0
 
 
 def test_sign_ups_of_long_ago_are_forgotten() -> None:

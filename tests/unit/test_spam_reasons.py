@@ -12,6 +12,7 @@ from state.errors import StateError
 from state.spam.calibration import Calibration, Calibrations, Weights
 from state.spam.names import patterns
 from state.spam.posts import OTHER, THREAD, Content
+from state.spam.rhythm import Rhythm
 from state.store import open_store
 from state.weeks import DAY, HOUR, SECOND
 from tests.support.logs import CREATE, START, scratch
@@ -158,9 +159,19 @@ def test_the_version_of_the_time_is_taken() -> None:
 
 
 def test_expected_sign_ups_follow_the_hours() -> None:
-    calibration = Calibration(signups=tuple(float(hour) for hour in range(168)))
-    assert calibration.expected_signups(START, START + HOUR) == pytest.approx(0)
-    assert calibration.expected_signups(START + 5 * HOUR, START + 7 * HOUR) == pytest.approx(5 + 6)
-    assert calibration.expected_signups(START + 167 * HOUR, START + 170 * HOUR) == pytest.approx(167 + 0 + 1)
-    assert calibration.expected_signups(START, START + 7 * DAY) == pytest.approx(sum(range(168)))
-    assert calibration.expected_signups(START + HOUR * 3 // 2, START + HOUR * 7 // 4) == pytest.approx(0.25)
+    rhythm = Rhythm(tuple(float(hour) for hour in range(168)))
+    assert rhythm.between(START, START + HOUR) == pytest.approx(0)
+    assert rhythm.between(START + 5 * HOUR, START + 7 * HOUR) == pytest.approx(5 + 6)
+    assert rhythm.between(START + 167 * HOUR, START + 170 * HOUR) == pytest.approx(167 + 0 + 1)
+    assert rhythm.between(START, START + 7 * DAY) == pytest.approx(sum(range(168)))
+    assert rhythm.between(START + HOUR * 3 // 2, START + HOUR * 7 // 4) == pytest.approx(0.25)
+
+
+@given(
+    st.lists(st.floats(0, 50), min_size=168, max_size=168),
+    st.sampled_from((MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY)),
+    st.integers(0, 14 * DAY),
+)
+def test_no_hours_expect_less_than_the_quietest(signups: list[float], length: int, start: int) -> None:
+    rhythm = Rhythm(tuple(signups))
+    assert rhythm.between(START + start, START + start + length) >= rhythm.least(length) - 1e-6

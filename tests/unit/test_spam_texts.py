@@ -12,7 +12,7 @@ from state.fold import UserState
 from state.live import Message
 from state.rebuild import rebuild
 from state.rules import Rules
-from state.spam.texts import OF_ONE, OF_SEVERAL, Copy, Texts
+from state.spam.texts import KNOWN_FOR, OF_ONE, OF_SEVERAL, Copy, Repeated, Texts
 from state.store import open_store
 from state.weeks import DAY, HOUR, WEEK, day_of
 from tests.support.logs import START
@@ -107,6 +107,31 @@ def test_order_and_repetition_make_no_difference(posts: list[tuple[int, str]], r
     at_once = Texts.of_all(((TEXT, copy) for copy in in_order), everybody, START)
     one_by_one = told(arriving, users)
     assert {name: one_by_one.of(name) for name in names} == {name: at_once.of(name) for name in names}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 60 * 24), st.sampled_from(("ada", "bob", "old hand")), st.sampled_from((TEXT, "two"))),
+        min_size=1,
+        max_size=60,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_forgetting_old_copies_changes_no_later_crossing(posts: list[tuple[int, str, str]], random: Random) -> None:
+    """Whatever is older than six days may go at any time; so may whoever posted nothing else."""
+    users = {"old hand": tenured(0, 1, 2, 3, 4)}
+    ordered = sorted((Copy(NOW + hours * HOUR, f"{n:03}", name), text) for n, (hours, name, text) in enumerate(posts))
+    everybody = {copy.name: users.get(copy.name, new()) for copy, _ in ordered}
+    wanted = Texts.of_all(((text, copy) for copy, text in ordered), everybody, START)
+    texts = Texts()
+    texts.begin(START)
+    found: set[tuple[str, Repeated]] = set()
+    for copy, text in ordered:
+        texts.add(text, copy, everybody[copy.name])
+        found.update((name, each) for name in everybody for each in texts.of(name) if each.at == copy.at)
+        if random.random() < 0.3:
+            texts.drop_before(copy.at - KNOWN_FOR, 1000)
+    assert found == {(name, each) for name in everybody for each in wanted.of(name)}
 
 
 def written(name: str, at: int, text: str | None = TEXT) -> Message:
