@@ -181,10 +181,11 @@ def _name_sql(duck: "duckdb.DuckDBPyConnection", reader: str, name: str) -> str:
 def _column(column: str, kind: str, kinds: Mapping[str, str]) -> str:
     """SQL of a column that the archive may lack or hold in another type."""
     if column not in kinds:
-        return f"NULL::{kind}"
+        return "CASE WHEN starts_with(topic, 'track.') THEN 'affected' END" if column == "role" else f"NULL::{kind}"
     value = column if kinds[column] == kind else f'TRY_CAST("{column}" AS {kind})'
     if column == "role":
-        return f"CASE WHEN {value} = 'affected' THEN 'affected' ELSE 'actor' END"
+        # What a website tracks is no activity on the bus: see consumer/track.py.
+        return f"CASE WHEN {value} = 'affected' OR starts_with(topic, 'track.') THEN 'affected' ELSE 'actor' END"
     # An empty text is how CSV writes that there is none.
     return f"nullif({value}, '')" if kind == "VARCHAR" else value
 

@@ -1,17 +1,16 @@
 """Folding many events into many users: DuckDB gathers what each user gains, and adds it to what is known of them.
 
-Log files are written first and folded afterwards, by one job at a time. A job gathers the gains of all its
-files once, into a scratch file in the order of names, and folds so many users a writing step, so that live
-batches come between. How far it came is in the state: after a kill -9 any process goes on, and gathers the
-same gains again where the scratch file is gone.
+Log files are written first and folded afterwards, by one job at a time. A process gathers the gains of the job's
+files once, a row a user and week, and folds so many users a writing step, in the order of names, so that live
+batches come between. How far the job came is in the state: after a kill -9 any process gathers the same gains again
+and goes on.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from state.duck import connect, literal
@@ -85,6 +84,51 @@ def no_progress(_done: int, _all: int) -> None:
     """For whoever does not look."""
 
 
+class _Gathering:
+    """What a process knows of the job: its gains, in a DuckDB of their own, which spills what is too much."""
+
+    def __init__(self, store: Store, duck: "duckdb.DuckDBPyConnection") -> None:
+        self._store = store
+        self._duck = duck
+        self._job: str | None = None
+
+    def gather(self, job: str) -> int:
+        """Gather the job's gains unless that is done; how many users gain."""
+        if job != self._job:
+            self._duck.execute(f"CREATE OR REPLACE VIEW gaining AS {_of_files(self._store, UNDER_WAY)}")
+            _gather(self._store.rules, self._duck)
+            self._job = job
+        return int(self._duck.execute("SELECT count(*) FROM gathered_name").fetchall()[0][0])
+
+    def gather_ahead(self) -> int:
+        """The same outside of a writing step, because it may take a while.
+
+        Another process may end the job meanwhile, and a merge take its files away: then, and where anything else is
+        wrong, the next step finds out.
+        """
+        import duckdb  # noqa: PLC0415 - loaded only when used
+
+        with suppress(duckdb.Error, FileNotFoundError):
+            work = _work(self._store)
+            if work is not None:
+                return self.gather(work["job"])
+        return 0
+
+    def fold_next(self, users_a_step: int) -> bool:
+        """Fold the next users of the job that is under way, inside a writing step; False once it is done."""
+        conn, work = self._store.conn, _work(self._store)
+        if work is None:
+            return False
+        self.gather(work["job"])
+        last = _fold_next(self._store, self._duck, work["through"], users_a_step)
+        if last is not None:
+            set_meta(conn, "folding", json.dumps({**work, "through": last}))
+            return True
+        conn.execute("UPDATE segment SET folded = ? WHERE folded = ?", (FOLDED, UNDER_WAY))
+        conn.execute("DELETE FROM meta WHERE key = 'folding'")
+        return False
+
+
 def fold_pending(store: Store, users_a_step: int = USERS_A_STEP, progress: Progress = no_progress) -> bool:
     """Fold every log file that is not folded yet; whether there was any. progress: users done, users in all."""
     worked = False
@@ -92,20 +136,17 @@ def fold_pending(store: Store, users_a_step: int = USERS_A_STEP, progress: Progr
         with store.writing():
             if not begin_folding(store):
                 return worked
-        users = _gather_ahead(store)
-        done = 0
-        progress(done, users)
-        while fold_step(store, users_a_step):
-            done += users_a_step
-            progress(done, max(done, users))
-        progress(users, users)
+        with connect(store.directory) as duck:
+            gathering = _Gathering(store, duck)
+            users = gathering.gather_ahead()
+            done, more = 0, True
+            while more:
+                progress(done, max(done, users))
+                with store.writing():
+                    more = gathering.fold_next(users_a_step)
+                done += users_a_step
+            progress(users, users)
         worked = True
-
-
-def fold_step(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
-    """Fold the next users of the job that is under way; False once it is done."""
-    with store.writing():
-        return fold_range(store, users_a_step)
 
 
 def begin_folding(store: Store) -> bool:
@@ -120,64 +161,28 @@ def begin_folding(store: Store) -> bool:
     return True
 
 
-def fold_range(store: Store, users_a_step: int = USERS_A_STEP) -> bool:
-    """The same as `fold_step`, inside a writing step of the caller's."""
-    conn = store.conn
-    scratch = _gathered(store)
-    if scratch is None:
-        return False
-    work = json.loads(get_meta(conn, "folding"))
+def fold_range(store: Store) -> bool:
+    """Fold all users of the job that is under way, inside a writing step; False, because nobody is left."""
     with connect(store.directory) as duck:
-        last = _fold_next(store, duck, f"read_parquet({literal(str(scratch))})", work["through"], users_a_step)
-    if last is not None:
-        set_meta(conn, "folding", json.dumps({**work, "through": last}))
-        return True
-    conn.execute("UPDATE segment SET folded = ? WHERE folded = ?", (FOLDED, UNDER_WAY))
-    conn.execute("DELETE FROM meta WHERE key = 'folding'")
-    scratch.unlink(missing_ok=True)
+        gathering = _Gathering(store, duck)
+        while gathering.fold_next(USERS_A_STEP):
+            pass
     return False
 
 
 def fold_rows(store: Store, duck: "duckdb.DuckDBPyConnection", table: str) -> None:
     """Fold a relation of log rows, inside a writing step."""
     duck.execute(f"CREATE OR REPLACE VIEW gaining AS SELECT {_OF_EVENTS} FROM {table}")
-    duck.execute(f"CREATE OR REPLACE TABLE gathered AS {_gains(store.rules, duck)}")
-    last = _fold_next(store, duck, "gathered", None)
+    _gather(store.rules, duck)
+    last = _fold_next(store, duck, None)
     while last is not None:
-        last = _fold_next(store, duck, "gathered", last)
+        last = _fold_next(store, duck, last)
 
 
-def _gather_ahead(store: Store) -> int:
-    """Gather outside of a writing step, because it may take a while; how many users gain.
-
-    Another process may end the job meanwhile, and a merge take its files away: then, and where anything else is
-    wrong, the next step finds out.
-    """
-    import duckdb  # noqa: PLC0415 - loaded only when used
-
-    with suppress(duckdb.Error, FileNotFoundError):
-        scratch = _gathered(store)
-        if scratch is not None:
-            with connect(store.directory) as duck:
-                found = duck.execute("SELECT count(DISTINCT username) FROM read_parquet(?)", [str(scratch)]).fetchall()
-            return int(found[0][0])
-    return 0
-
-
-def _gathered(store: Store) -> Path | None:
-    """The gains of the job that is under way, as a file in the order of names; None where there is no job."""
+def _work(store: Store) -> Any:
+    """The job that is under way, and the last name that is done; None where there is no job."""
     found = get_meta(store.conn, "folding")
-    if found is None:
-        return None
-    scratch = store.directory / "tmp" / f"gains-{json.loads(found)['job']}.parquet"
-    if not scratch.exists():
-        unfinished = scratch.with_suffix(f".{uuid4().hex}")  # another process may gather the same job
-        with connect(store.directory) as duck:
-            duck.execute(f"CREATE VIEW gaining AS {_of_files(store, UNDER_WAY)}")
-            options = "FORMAT parquet, ROW_GROUP_SIZE 32768"
-            duck.execute(f"COPY ({_gains(store.rules, duck)}) TO {literal(str(unfinished))} ({options})")
-        unfinished.rename(scratch)
-    return scratch
+    return None if found is None else json.loads(found)
 
 
 def _of_files(store: Store, folded: int) -> str:
@@ -189,13 +194,16 @@ def _of_files(store: Store, folded: int) -> str:
     return " UNION ALL ".join(parts)
 
 
-def _gains(rules: Rules, duck: "duckdb.DuckDBPyConnection") -> str:
-    """SQL: what the relation `gaining` brings each user, one row a user and week, in the order of names."""
+def _gather(rules: Rules, duck: "duckdb.DuckDBPyConnection") -> None:
+    """What the relation `gaining` brings each user as the table `gathered`; the users' names as `gathered_name`.
+
+    Nothing is sorted but the names: a step looks through all gains for those of its users, which takes less.
+    """
     topics = [topic for (topic,) in duck.execute("SELECT DISTINCT topic FROM gaining").fetchall()]
     creating = ", ".join(map(literal, rules.registration_topics(topics))) or "NULL"
     counted = "TRUE" if rules.attribution == "any" else "role = 'actor'"
-    return f"""
-        SELECT {_TOGETHER} FROM (
+    duck.execute(
+        f"""CREATE OR REPLACE TABLE gathered AS SELECT {_TOGETHER} FROM (
             SELECT username, day // 7 AS week, first_at, last_at, events, 1::UTINYINT << (day % 7)::UTINYINT AS days,
                 CASE WHEN creates THEN first_at END AS registered_at
             FROM (
@@ -204,29 +212,29 @@ def _gains(rules: Rules, duck: "duckdb.DuckDBPyConnection") -> str:
                     role = 'actor' AND topic IN ({creating}) AS creates
                 FROM gaining WHERE username IS NOT NULL AND {counted}
             )
-        ) GROUP BY username, week ORDER BY username"""
+        ) GROUP BY username, week;
+        CREATE OR REPLACE TABLE gathered_name AS SELECT DISTINCT username FROM gathered"""
+    )
 
 
 def _fold_next(
-    store: Store,
-    duck: "duckdb.DuckDBPyConnection",
-    gathered: str,
-    after: str | None,
-    users_a_step: int = USERS_A_STEP,
+    store: Store, duck: "duckdb.DuckDBPyConnection", after: str | None, users_a_step: int = USERS_A_STEP
 ) -> str | None:
     """Add the gains of the next users to users and totals; the last one's name, None where there is nobody left.
 
     after: the last name that is done.
     """
     store.check_rules()
-    waiting = f"{gathered} WHERE {'TRUE' if after is None else f'username > {literal(after)}'}"
+    waiting = "TRUE" if after is None else f"username > {literal(after)}"
     users, last = duck.execute(
-        f"SELECT count(*), max(username) FROM (SELECT DISTINCT username FROM {waiting} ORDER BY 1 LIMIT {users_a_step})"
+        f"""SELECT count(*), max(username) FROM (
+            SELECT username FROM gathered_name WHERE {waiting} ORDER BY 1 LIMIT {users_a_step})"""
     ).fetchall()[0]
     if not users:
         return None
-    duck.execute(f"CREATE OR REPLACE TABLE gain AS FROM {waiting} AND username <= {literal(last)}")
-    names = duck.execute("SELECT DISTINCT username FROM gain").fetchall()
+    chosen = f"{waiting} AND username <= {literal(last)}"
+    duck.execute(f"CREATE OR REPLACE TABLE gain AS FROM gathered WHERE {chosen}")
+    names = duck.execute(f"SELECT username FROM gathered_name WHERE {chosen}").fetchall()
     load_rows(duck, "known", _USER, user_rows(store.conn, [name for (name,) in names]))
     (met,) = duck.execute("SELECT count(*) FROM known").fetchall()[0]
     if met:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from state.awards import take_awards
 from state.bulk import Progress, fold_pending, fold_rows, no_progress
 from state.dead_letters import DeadLetter, bury
 from state.event import service_of
@@ -35,8 +36,12 @@ HOT_ROWS = 50_000
 #: SQL: the second of a table's event time.
 _SECOND = "epoch_us({}.sent_at) // 1000000"
 
-#: SQL: whether a row of the source has an id of its own.
-_HAS_ID = "source.msg_id IS NOT NULL AND NOT starts_with(source.msg_id, 'derived-')"
+#: SQL: whether the id is the message's own.
+_OWN_ID = "NOT starts_with({}, 'derived-')"
+
+#: SQL: what tells events of `fresh` apart, but for accidents. hash() differs between versions of DuckDB and is nothing
+#: to keep; within one query it is a cheap test.
+_EVENT = "hash(msg_id, username)"
 
 #: SQL: columns that the log has of every row, and the value of those that a source may do without.
 _DERIVED = {
@@ -151,6 +156,7 @@ def _import_chunk(
             touch(conn, first)
             raise_watermark(conn, newest_here)
             _write_log(store, duck, hot)
+            take_awards(conn, duck, "log")
         add_meta(conn, "messages", messages)
         add_meta(conn, "events", events)
         add_meta(conn, "expired_messages", expired)
@@ -172,22 +178,30 @@ def _read_chunk(duck: "duckdb.DuckDBPyConnection", lacks: Collection[str], first
     low, high = (f"make_timestamp({week_start(week)})" for week in (first, last + 1))
     duck.execute(
         f"""CREATE OR REPLACE TABLE fresh AS
-        SELECT {WEEK_SQL} AS week, {_HAS_ID} AS has_id,
-            {", ".join(f"{found.get(name, f'source.{name}')} AS {name}" for name in stored)}
+        SELECT {WEEK_SQL} AS week, {", ".join(f"{found.get(name, f'source.{name}')} AS {name}" for name in stored)}
         FROM source JOIN topic_service USING (topic) WHERE sent_at >= {low} AND sent_at < {high}"""
     )
-    # hash() differs between versions of DuckDB and is nothing to keep; within one query it is a cheap test.
-    rows, ids = duck.execute("SELECT count(*), count(DISTINCT hash(msg_id)) FROM fresh").fetchall()[0]
-    if ids < rows:
-        # The strongest role wins: "actor" sorts before "affected".
+    own_ids = not _any_twice(duck, "hash(msg_id)")
+    if not own_ids and _any_twice(duck, _EVENT):
+        # The strongest role wins: "actor" sorts before "affected". Most rows need no such comparison, which is slow.
         order = ", ".join(name for name in ("msg_id", "username", "role", "sent_at") if name in stored)
         duck.execute(
-            f"""CREATE TABLE once AS SELECT DISTINCT ON (msg_id, username) * FROM fresh ORDER BY {order};
-            DROP TABLE fresh; ALTER TABLE once RENAME TO fresh"""
+            f"""CREATE OR REPLACE TABLE twice AS SELECT {_EVENT} AS event FROM fresh GROUP BY event HAVING count(*) > 1;
+            CREATE OR REPLACE TABLE once AS SELECT DISTINCT ON (msg_id, username) * FROM fresh
+            WHERE {_EVENT} IN (FROM twice) ORDER BY {order};
+            DELETE FROM fresh WHERE {_EVENT} IN (FROM twice);
+            INSERT INTO fresh FROM once;
+            DROP TABLE once; DROP TABLE twice"""
         )
     columns = ", ".join(f"{absent[name]} AS {name}" if name in absent else name for name in COLUMNS)
     duck.execute(f"CREATE OR REPLACE VIEW log AS SELECT week, {columns} FROM fresh")
-    return bool(ids == rows)
+    return own_ids
+
+
+def _any_twice(duck: "duckdb.DuckDBPyConnection", value: str) -> bool:
+    """Whether two rows of `fresh` have the same value."""
+    query = f"SELECT count(*) < (SELECT count(*) FROM fresh) FROM (SELECT DISTINCT {value} FROM fresh)"
+    return bool(duck.execute(query).fetchall()[0][0])
 
 
 def _hot_week(duck: "duckdb.DuckDBPyConnection", watermark: int) -> int | None:
@@ -211,19 +225,20 @@ def _drop_known(store: Store, duck: "duckdb.DuckDBPyConnection", first: int, las
         parts.append(f"SELECT {columns} FROM {parquet_sql(store.directory, sealed)}")
     duck.execute(
         f"""CREATE OR REPLACE TABLE known AS
-        SELECT msg_id, sent_at, topic, username, NOT starts_with(msg_id, 'derived-') AS had_id
+        SELECT msg_id, sent_at, topic, username, {_OWN_ID.format("msg_id")} AS has_id
         FROM ({" UNION ALL ".join(parts)})"""
     )
     if not duck.execute("SELECT EXISTS (FROM known)").fetchall()[0][0]:
         return False
+    has_id = f"({_OWN_ID.format('fresh.msg_id')})"
     duck.execute(
         f"""DELETE FROM fresh USING known
         WHERE fresh.msg_id = known.msg_id AND coalesce(fresh.username, '') = known.username;
         DELETE FROM fresh USING known
-        WHERE has_id <> had_id AND {_SECOND.format("fresh")} = {_SECOND.format("known")}
+        WHERE {has_id} <> known.has_id AND {_SECOND.format("fresh")} = {_SECOND.format("known")}
             AND fresh.topic = known.topic AND coalesce(fresh.username, '') = known.username;
         DELETE FROM fresh USING known
-        WHERE NOT has_id AND NOT had_id AND fresh.sent_at = known.sent_at
+        WHERE NOT {has_id} AND NOT known.has_id AND fresh.sent_at = known.sent_at
             AND fresh.topic = known.topic AND coalesce(fresh.username, '') = known.username"""
     )
     return True

@@ -9,26 +9,28 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain, groupby
+from math import inf
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from state.calibrations import read_calibrations
 from state.duck import connect, literal
 from state.flags import account_flags, expire_flags, replace_flags, wave_flags
 from state.fold import EARLY_DAYS, UserState
-from state.log import define_log, load_rows
-from state.spam.calibration import Calibrations
+from state.log import define_log, load_json, load_rows
+from state.spam.calibration import SCORE_CAP, Calibrations
 from state.spam.detector import SIGNUPS_KEPT
-from state.spam.lifecycle import ACCOUNT_RULES
+from state.spam.lifecycle import ACCOUNT_RULES, Flagged
 from state.spam.posts import Post
 from state.spam.texts import KNOWN_FOR, OF_ONE, Copy, Texts, crossings_of
-from state.spam.track import FLAG_LIFE, Track, dormant, low_tenure
+from state.spam.track import DORMANT_WEEKS, FLAG_LIFE, Track, dormant, low_tenure
 from state.spam.waves import SignUps, Wave
 from state.store import Store, get_meta, set_meta
 from state.users import load_users
 from state.watch import changed
-from state.weeks import DAY, HOUR, week_end, week_start
+from state.weeks import DAY, HOUR, week_end, week_of, week_start
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,27 +78,17 @@ def screen(store: Store, start: int) -> None:
     with connect(store.directory, _MEMORY_LIMIT) as duck:
         define_log(duck, conn, store.directory)
         define_posts(store, duck, start - SIGNUPS_KEPT)
-        with ThreadPoolExecutor(max_workers=1) as pool:  # DuckDB works on the one while Python works on the other
-            crowded = pool.submit(_crowded_days, duck.cursor(), calibrations, start - FLAG_LIFE)
-            wanted = [flag for wave in _waves(duck.cursor(), calibrations, start) for flag in wave_flags(wave)]
-            days = crowded.result()
-        users = load_all(conn, [*days, *_flagged(conn, start)])
-        texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR)
-        users |= {name: state for name, state in posters.items() if texts.of(name)}
-        away = {name for name in days if any(_came_back(users[name], day) for day in days[name])}
-        for name, posts in _histories(duck, users, away):
-            track = Track()
-            track.posts = posts
-            track.evaluate(users[name], calibrations)
-            crossings = [*track.crossings, *crossings_of(track, texts.of(name), calibrations)]
-            wanted += account_flags(name, users[name], crossings)
+        with ThreadPoolExecutor(max_workers=1) as pool:  # Python goes through the waves while DuckDB selects accounts
+            waves = pool.submit(_waves, duck.cursor(), calibrations, start)
+            users, flagged = _accounts(conn, duck, calibrations, start)
+            wanted = [*(flag for wave in waves.result() for flag in wave_flags(wave)), *flagged]
     replace_flags(conn, store.rules, wanted, users, waves=True, since=start)
     expire_flags(conn)
     changed(conn)
 
 
 def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int) -> None:
-    """The views `acted` (content posts and sign-ups of everybody), and the table `early`: those of low tenure.
+    """The view `acted` (content posts and sign-ups of everybody), and the table `early`: those of low tenure.
 
     Most of a log is from people of long standing: what is looked at more than once holds the others alone.
     """
@@ -107,8 +99,7 @@ def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int) ->
     fifth_days = store.conn.execute(
         f"SELECT name, early_days->>{EARLY_DAYS - 1} FROM user WHERE last_seen >= ?", (since,)
     )
-    tenure = {"username": "VARCHAR", "fifth_day": "INTEGER"}
-    load_rows(duck, "tenure", tenure, iter(lambda: fifth_days.fetchmany(_ROWS_AT_ONCE), []))
+    load_rows(duck, "tenure", {"username": "VARCHAR", "fifth_day": "INTEGER"}, _fetched(fifth_days))
     bots = ", ".join(map(literal, sorted(store.rules.allowlist))) or "NULL"
     duck.execute(
         f"""CREATE VIEW acted AS
@@ -117,9 +108,54 @@ def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int) ->
         FROM log JOIN topic_kind USING (topic)
         WHERE role = 'actor' AND NOT is_bot AND username IS NOT NULL AND (username IN ({bots})) IS NOT TRUE
             AND (kind IS NOT NULL OR creates);
-        CREATE TABLE early AS SELECT acted.* FROM acted JOIN tenure USING (username)
+        CREATE TABLE early AS SELECT acted.* EXCLUDE (sent_at) FROM acted JOIN tenure USING (username)
         WHERE (creates OR fifth_day IS NULL OR day <= fifth_day) AND {_from(since)}"""
     )
+
+
+def _accounts(
+    conn: sqlite3.Connection, duck: "duckdb.DuckDBPyConnection", calibrations: Calibrations, start: int
+) -> tuple[dict[str, UserState], list[Flagged]]:
+    """The accounts that may have crossed a limit at `start` or later, or once seemed to; and the flags of all of them.
+
+    Only those who posted enough to reach a limit are gone through.
+    """
+    needed = _needed(calibrations)
+    _define_returned(conn, duck, start - FLAG_LIFE, needed.posts)
+    days = _crowded_days(duck, needed, start - FLAG_LIFE)
+    users = load_all(conn, [*days, *_flagged(conn, start)])
+    texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR)
+    users |= {name: state for name, state in posters.items() if texts.of(name)}
+    away = {name for name in days if any(_came_back(users[name], day) for day in days[name])}
+    found: list[Flagged] = []
+    for name, posts in _histories(duck, users, away, start - SIGNUPS_KEPT):
+        track = Track()
+        track.posts = posts
+        track.evaluate(users[name], calibrations)
+        crossings = [*track.crossings, *crossings_of(track, texts.of(name), calibrations)]
+        found += account_flags(name, users[name], crossings)
+    return users, found
+
+
+def _define_returned(conn: sqlite3.Connection, duck: "duckdb.DuckDBPyConnection", since: int, fewest: float) -> None:
+    """The table `returned`: posts of people of long standing, in a week of so many events after weeks without any."""
+    away = " AND ".join(f"""instr(weeks, '"' || (key - {back}) || '":') = 0""" for back in range(1, DORMANT_WEEKS + 1))
+    # One row: for each of them SQLite would wait for the other thread's Python.
+    (weeks,) = conn.execute(
+        f"""SELECT json_group_array(json_array(name, key * 7 - 3)) FROM user, json_each(weeks)
+        WHERE last_seen >= :since AND value >= :fewest AND key + 0 >= :week
+            AND key * 7 + 3 > early_days->>{EARLY_DAYS - 1} AND {away}""",
+        {"since": since, "fewest": fewest, "week": week_of(since)},
+    ).fetchone()
+    load_json(duck, "return_week", {"username": "VARCHAR", "monday": "INTEGER"}, [weeks])
+    duck.execute(
+        f"""CREATE TABLE returned AS SELECT username, sent, kind FROM acted JOIN return_week USING (username)
+        WHERE day BETWEEN monday AND monday + 6 AND kind IS NOT NULL AND {_from(since)}"""
+    )
+
+
+def _fetched(cursor: sqlite3.Cursor) -> Iterator[list[tuple[object, ...]]]:
+    return iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), [])
 
 
 def _from(since: int) -> str:
@@ -127,31 +163,56 @@ def _from(since: int) -> str:
     return f"sent_at >= make_timestamp({since})"
 
 
-def _crowded_days(duck: "duckdb.DuckDBPyConnection", calibrations: Calibrations, since: int) -> dict[str, list[int]]:
-    """Account -> days by whose end it posted enough, on that day and the one before, to cross a limit."""
-    enough = []
-    for version in calibrations.versions:
-        _, weights = calibrations.in_force(version.since)
-        thread, other = (max(pair) for pair in zip(weights.fast, weights.hand, strict=True))
-        enough.append(f"threads * {thread} + others * {other} >= {version.limit} OR threads >= {version.cap}")
-    hours = min(version.hours for version in calibrations.versions)
-    counted = "username, day, count(*) FILTER (kind = 0) AS threads, count(*) FILTER (kind <> 0) AS others"
+class _Needed(NamedTuple):
+    """What a crossing cannot do without, whichever version of the parameters holds."""
+
+    posts: float  #: content posts of a burst
+    span: int  #: of which so many lie in two spans of this length (microseconds) side by side
+    burst: str  #: SQL: that their `threads` and `others` suffice
+    crowd: str  #: SQL: the same for the other rules, by the `threads` and `hours` of two days side by side
+
+
+def _needed(calibrations: Calibrations) -> _Needed:
+    """A score that rises by so much within a span takes posts of that weight, and of the span's drift.
+
+    It is at most SCORE_CAP limits before the span: where the drift takes as much, posts of one limit's weight lie
+    within the span, and wherever its score was at zero in between, anyhow.
+    """
+    weighed = [calibrations.in_force(version.since) for version in calibrations.versions]
+    limits = [version.limit for version, _ in weighed]
+    drift = min(min(weights.fast_drift, weights.hand_drift) for _, weights in weighed)
+    fast = [max(kind) for kind in zip(*(weights.fast for _, weights in weighed), strict=True)]
+    hand = [max(kind) for kind in zip(*(weights.hand for _, weights in weighed), strict=True)]
+    most = max(*fast, *hand)
+    return _Needed(
+        min(limits) / most if most else inf,
+        HOUR if drift * HOUR >= SCORE_CAP * max(limits) else DAY,
+        " OR ".join(f"threads * {thread} + others * {other} >= {min(limits)}" for thread, other in (fast, hand)),
+        f"threads >= {min(version.cap for version, _ in weighed)}"
+        f" OR hours >= {min(version.hours for version, _ in weighed)}",
+    )
+
+
+def _crowded_days(duck: "duckdb.DuckDBPyConnection", needed: _Needed, since: int) -> dict[str, list[int]]:
+    """Account -> days on which it may have crossed a limit, by how much it posted until then."""
+    hours = f"bit_count(bit_or(1::UINTEGER << (sent // {HOUR} % 24)::UINTEGER))"
     days: dict[str, list[int]] = defaultdict(list)
-    for posts, crowded in (
-        # Of low tenure every rule, of the others (who may have been away) the burst alone.
-        ("early", f"{' OR '.join(enough)} OR hours >= {hours}"),
-        ("acted", " OR ".join(enough)),
+    for posts, span, enough in (
+        ("early", DAY, needed.crowd),
+        ("early", needed.span, needed.burst),
+        ("returned", needed.span, needed.burst),
     ):
         found = duck.execute(
             f"""WITH single AS (
-                SELECT {counted}, bit_count(bit_or(1::UINTEGER << (sent // {HOUR} % 24)::UINTEGER)) AS hours
-                FROM {posts} WHERE kind IS NOT NULL AND {_from(since)} GROUP BY username, day
+                SELECT username, sent // {span} AS span, count(*) FILTER (kind = 0) AS threads,
+                    count(*) FILTER (kind <> 0) AS others, {hours} AS hours
+                FROM {posts} WHERE kind IS NOT NULL AND sent >= {since} GROUP BY ALL
             ), pair AS (
-                SELECT today.username, today.day, today.threads + coalesce(eve.threads, 0) AS threads,
+                SELECT today.username, today.span, today.threads + coalesce(eve.threads, 0) AS threads,
                     today.others + coalesce(eve.others, 0) AS others, today.hours + coalesce(eve.hours, 0) AS hours
                 FROM single AS today
-                LEFT JOIN single AS eve ON eve.username = today.username AND eve.day = today.day - 1
-            ) SELECT username, day FROM pair WHERE {crowded}"""
+                LEFT JOIN single AS eve ON eve.username = today.username AND eve.span = today.span - 1
+            ) SELECT username, span * {span} // {DAY} FROM pair WHERE {enough}"""
         )
         for name, day in found.fetchall():
             days[name].append(day)
@@ -200,21 +261,33 @@ def _came_back(user: UserState, day: int) -> bool:
 
 
 def _histories(
-    duck: "duckdb.DuckDBPyConnection", users: Mapping[str, UserState], away: Collection[str]
+    duck: "duckdb.DuckDBPyConnection", users: Mapping[str, UserState], away: Collection[str], since: int
 ) -> Iterator[tuple[str, list[Post]]]:
-    """The posts of each of the accounts, in order: all of those who were away, the ones of low tenure of the others."""
+    """The posts of each of the accounts, in order: all of those who were away, the ones of low tenure of the others.
+
+    since: event time from which on `early` has them.
+    """
+    older = {name for name, state in users.items() if name in away or state.first_seen < since}
     names = [
-        (name, None if name in away else (state.early_days[EARLY_DAYS - 1 :] or (None,))[0])
+        (name, name in older, None if name in away else (state.early_days[EARLY_DAYS - 1 :] or (None,))[0])
         for name, state in users.items()
     ]
-    load_rows(duck, "candidate", {"username": "VARCHAR", "last_day": "INTEGER"}, [names] if names else [])
-    rows = duck.cursor().execute(
-        """SELECT username, sent, msg_id, kind, content_hash FROM acted JOIN candidate USING (username)
-        WHERE kind IS NOT NULL AND (last_day IS NULL OR day <= last_day) ORDER BY username, sent, msg_id"""
-    )
-    fetched = iter(lambda: rows.fetchmany(_ROWS_AT_ONCE), [])
-    for name, group in groupby(chain.from_iterable(fetched), key=itemgetter(0)):
-        yield name, [Post(*post) for _, *post in group]
+    candidate = {"username": "VARCHAR", "is_older": "BOOLEAN", "last_day": "INTEGER"}
+    load_rows(duck, "candidate", candidate, [names] if names else [])
+    begins = min((users[name].first_seen for name in older), default=since)
+    for posts, wanted, needed in (
+        ("early", "NOT is_older", names),
+        ("acted", f"is_older AND (last_day IS NULL OR day <= last_day) AND {_from(begins)}", older),
+    ):
+        if not needed:
+            continue
+        rows = duck.cursor().execute(
+            f"""SELECT username, sent, msg_id, kind, content_hash FROM {posts} JOIN candidate USING (username)
+            WHERE kind IS NOT NULL AND {wanted} ORDER BY username, sent, msg_id"""
+        )
+        fetched = iter(partial(rows.fetchmany, _ROWS_AT_ONCE), [])
+        for name, group in groupby(chain.from_iterable(fetched), key=itemgetter(0)):
+            yield name, [Post(*post) for _, *post in group]
 
 
 def _waves(duck: "duckdb.DuckDBPyConnection", calibrations: Calibrations, since: int) -> list[Wave]:

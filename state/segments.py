@@ -26,8 +26,8 @@ SEAL_AFTER = 3 * DAY
 MERGE_AT = 5
 
 #: zstd at its lowest level: 4 % larger than the default and a third faster to write. The second version's encoding of
-#: texts that do not repeat, as ids do, is a tenth smaller and faster.
-PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+#: texts that do not repeat, as ids do, is a tenth smaller and faster. Small row groups stay in the processor's cache.
+PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 20480"
 
 #: No step takes as long; seconds.
 SCRATCH_KEPT_S = 24 * 3600
@@ -50,7 +50,9 @@ def write_segments(
     """
     target = store.directory / kind
     target.mkdir(exist_ok=True)
-    weeks = [week for (week,) in duck.execute(f"SELECT DISTINCT week FROM {relation} ORDER BY week").fetchall()]
+    found = duck.execute(
+        f"SELECT week, count(*), epoch_us(max(sent_at)) FROM {relation} GROUP BY week ORDER BY week"
+    ).fetchall()
     staging = store.directory / "tmp"
 
     def write(week: int) -> Path:
@@ -62,10 +64,11 @@ def write_segments(
         return path
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for week, path in zip(weeks, pool.map(write, weeks), strict=True):
+        written = pool.map(write, (week for week, _, _ in found))
+        for (week, rows, last_at), path in zip(found, written, strict=True):
             name = next_name(store.conn, kind, week)
             path.rename(store.directory / name)
-            enter_file(store.conn, duck, store.directory, name, week, folded)
+            _enter(store.conn, store.directory, name, week, folded, rows, last_at)
     sync(target)
 
 
@@ -201,15 +204,18 @@ def enter_file(
     week: int,
     folded: int,
 ) -> None:
-    """Enter the file in the manifest."""
-    path = directory / name
-    kind = name.partition("/")[0]
-    at = "sent_at" if kind == EVENTS else "last_at"
-    found = duck.execute(f"SELECT count(*), epoch_us(max({at})) FROM read_parquet(?)", [str(path)]).fetchall()
-    rows, last_at = found[0]
+    """Enter the file in the manifest, by what is in it."""
+    at = "sent_at" if name.startswith(f"{EVENTS}/") else "last_at"
+    found = duck.execute(f"SELECT count(*), epoch_us(max({at})) FROM read_parquet(?)", [str(directory / name)])
+    _enter(conn, directory, name, week, folded, *found.fetchall()[0])
+
+
+def _enter(
+    conn: sqlite3.Connection, directory: Path, name: str, week: int, folded: int, rows: int, last_at: int | None
+) -> None:
     conn.execute(
         "INSERT INTO segment (file, week, kind, rows, bytes, folded, last_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (name, week, kind, rows, path.stat().st_size, folded, last_at),
+        (name, week, name.partition("/")[0], rows, (directory / name).stat().st_size, folded, last_at),
     )
 
 
