@@ -24,7 +24,7 @@ from state.weeks import SECOND
 if TYPE_CHECKING:
     import duckdb
 
-_COLUMNS = "msg_id, sent_at, topic, username, role"
+_COLUMNS = "msg_id, sent_at, topic, username, role, object"
 
 #: SQL: a row without an id is no message of its own where another archive has one with an id in that second.
 _NO_TWIN = """has_id OR NOT EXISTS (
@@ -94,8 +94,8 @@ def _archive_rows(duck: "duckdb.DuckDBPyConnection", path: Path, now: int, place
     name = f"archive_{place}"
     open_archive(duck, path, now, name)
     msg_id = "coalesce(msg_id, concat_ws('|', sent_at, topic, coalesce(username, '')))"
-    return f"""SELECT {msg_id} AS msg_id, sent_at, topic, username, coalesce(role, 'actor') AS role, {place} AS place,
-        msg_id IS NOT NULL AND NOT starts_with(msg_id, 'derived-') AS has_id FROM {name}"""
+    return f"""SELECT {msg_id} AS msg_id, sent_at, topic, username, coalesce(role, 'actor') AS role, object,
+        {place} AS place, msg_id IS NOT NULL AND NOT starts_with(msg_id, 'derived-') AS has_id FROM {name}"""
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Old weeks into day summaries: who was active on which day stays, what exactly was done goes."""
 
+from state.awards import MAYBE_AWARD
 from state.bulk import fold_pending
 from state.duck import connect, literal
 from state.log import DAYS, EVENTS, FOLDED, NAMES, files, load_hot, parquet_sql
@@ -8,9 +9,10 @@ from state.store import Store, get_meta, set_meta
 from state.weeks import DAY, week_of
 
 #: One row a user, day, role, topic, project and namespace. The topic, and not only its service, stays, so
-#: that a rebuild under other definitions (what creates an account) is still possible.
-_SUMMARY = """
+#: that a rebuild under other definitions (what creates an account) is still possible; of an award its badge stays.
+_SUMMARY = f"""
     SELECT username, sent_at::DATE AS day, role, topic, service, project, namespace, unit,
+        CASE WHEN {MAYBE_AWARD} THEN object END AS object,
         count(*)::BIGINT AS events, min(sent_at) AS first_at, max(sent_at) AS last_at,
         count(size)::BIGINT AS sized, sum(size)::BIGINT AS size_net,
         sum(size) FILTER (size > 0)::BIGINT AS size_added, sum(size) FILTER (size < 0)::BIGINT AS size_removed,

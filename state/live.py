@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from state.awards import add_awards, awards_among
 from state.coverage import listen_until
 from state.dead_letters import DeadLetter, bury
 from state.duck import connect
@@ -88,6 +89,7 @@ def _take_in(
     conn.executemany(_INSERT_EVENT, (_row(key, event) for key, event in fresh))
     named = [event for _, event in fresh if event.user is not None]
     users = _fold(store, conn, named)
+    add_awards(conn, awards_among(named))
     if fresh:
         raise_watermark(conn, max(event.at for _, event in fresh))
     add_meta(conn, "messages", len(new_messages))

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from state.awards import derive_awards
 from state.bulk import begin_folding, fold_range, fold_rows
 from state.duck import connect
 from state.flags import restand
@@ -40,6 +41,7 @@ def rebuild(directory: Path, rules: Rules | None = None) -> Store:
         if begin_folding(store):
             while fold_range(store):
                 pass
+        derive_awards(store)
         restand(conn, store.rules)
         screen(store, 0)
     return store

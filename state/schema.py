@@ -73,3 +73,25 @@ def _decisions(db: Database) -> None:
 def _span_of_files(db: Database) -> None:
     """The latest event time in a file, microseconds; null where it is not known."""
     db.execute("ALTER TABLE segment ADD COLUMN last_at INTEGER")
+
+
+@migrations(name="0004_cohorts")
+def _cohorts(db: Database) -> None:
+    for statement in (
+        # A view of the log: who has which badge, and since which event time.
+        """CREATE TABLE award (
+            badge TEXT NOT NULL, user TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (badge, user)) WITHOUT ROWID""",
+        # Named cohorts. Those of a badge have its awards as members, the others user_tag's. touched is processing time.
+        # An id is never given again, so that an expression means the same for ever.
+        """CREATE TABLE tag (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, project TEXT,
+            notes TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', grp TEXT NOT NULL DEFAULT '',
+            touched INTEGER, enabled INTEGER NOT NULL DEFAULT 1, badge TEXT UNIQUE)""",
+        # project is '' where a member counts in any; at is processing time.
+        """CREATE TABLE user_tag (
+            tag INTEGER NOT NULL, user TEXT NOT NULL, project TEXT NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (tag, user, project)) WITHOUT ROWID""",
+        # Sign-ups by time: cohorts of a week or month, and sign-ups an hour.
+        "CREATE INDEX user_registered ON user (registered_at) WHERE registered_at IS NOT NULL",
+    ):
+        db.execute(statement)

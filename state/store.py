@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 DATABASE = "homecoming.sqlite"
 
 #: The newest schema this program knows (the number of migrations), kept in the file as PRAGMA user_version.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+
+#: The schema that has awards first: an older state's are read from its log once.
+AWARDS_SINCE = 4
 
 #: Key in `meta`: the database was made anew beside a sealed log, and no rebuild has come to its end since.
 LOST = "lost"
@@ -208,8 +211,13 @@ def _migrate(store: Store) -> None:
     if _version(store.conn) == SCHEMA_VERSION:
         return
     with store.writing() as conn:
+        before = _version(conn)
         lost = _is_lost(store.directory, conn)
         migrations.apply(store.db)
+        if 0 < before < AWARDS_SINCE:
+            from state.awards import derive_awards  # noqa: PLC0415 - it reads the log, which reads this module
+
+            derive_awards(store)
         conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if lost:
             set_meta(conn, LOST, 1)

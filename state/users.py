@@ -47,7 +47,16 @@ def _state(
 
 def save_rows(conn: sqlite3.Connection, rows: Iterable[Sequence[object]]) -> None:
     """Write the rows of users, inside a writing step; in the order of names, so that neighbours share a page."""
-    conn.executemany("INSERT OR REPLACE INTO user VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    # A row that is replaced is written anew into every index; most of them change in what no index holds.
+    conn.executemany(
+        """INSERT INTO user VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO UPDATE SET
+            first_seen = ?2, last_seen = ?3, events = ?5, weeks = ?6, early_days = ?7, flagged = ?8""",
+        rows := [*rows],
+    )
+    conn.executemany(
+        "UPDATE user SET registered_at = ?2 WHERE name = ?1 AND registered_at IS NOT ?2",
+        [(row[0], row[3]) for row in rows],
+    )
 
 
 def save_users(conn: sqlite3.Connection, states: Mapping[str, UserState]) -> None:

@@ -37,16 +37,18 @@ class Difference(NamedTuple):
 def verify(
     duck: "duckdb.DuckDBPyConnection", conn: sqlite3.Connection, directory: Path, relation: str
 ) -> list[Difference]:
-    """Every difference between the views and the events of `relation` (msg_id, sent_at, topic, username, role).
+    """Every difference between the views and the events of `relation` (msg_id, sent_at, topic, username, role, object).
 
-    Day summaries are added. Standing flags are taken as given. Raises StateError while an import is not
-    folded to its end.
+    Day summaries are added. Standing flags are taken as given. Awards are looked at where the relation has the column
+    `object`. Raises StateError while an import is not folded to its end.
     """
     if conn.execute("SELECT EXISTS (SELECT 1 FROM segment WHERE folded <> 2)").fetchone()[0]:
         raise StateError(f"{directory} holds an import that has not come to its end: run the same `backfill` again")
     rules = Rules.from_fingerprint(conn.execute("SELECT value FROM meta WHERE key = 'rules'").fetchone()[0])
     _recompute(duck, conn, directory, relation, rules)
-    return [*_counters(duck, conn, directory), *_user_sums(duck, conn), *_totals(duck, conn)]
+    found = [*_counters(duck, conn, directory), *_user_sums(duck, conn), *_totals(duck, conn)]
+    columns = {name for name, *_ in duck.execute(f"DESCRIBE ({relation})").fetchall()}
+    return [*found, *_awards(duck, conn, directory, relation)] if "object" in columns else found
 
 
 def _recompute(
@@ -150,6 +152,37 @@ def _totals(duck: "duckdb.DuckDBPyConnection", conn: sqlite3.Connection) -> Iter
         cohort, offset, population = cell
         name = f"cohort {cohort}, offset {offset}, population {population}"
         yield from _compare({name: (kept.get(cell, 0), recomputed.get(cell, 0))})
+
+
+def _awards(
+    duck: "duckdb.DuckDBPyConnection", conn: sqlite3.Connection, directory: Path, relation: str
+) -> Iterator[Difference]:
+    """Of each badge how many have it, and since when as a sum modulo a prime."""
+    prime = 1_000_003
+    days = files(conn, DAYS)
+    summaries = f"UNION ALL BY NAME FROM {parquet_sql(directory, days)}" if days else ""
+    found = duck.execute(
+        f"""SELECT object, count(*), sum(epoch_us(since) % {prime}) FROM (
+            SELECT object, username, min(coalesce(sent_at, first_at)) AS since
+            FROM (SELECT NULL::TIMESTAMP AS first_at WHERE false UNION ALL BY NAME FROM ({relation}) {summaries})
+            WHERE regexp_replace(topic, '{_PREFIX}', '') = 'badges.badge.award' AND role = 'actor'
+                AND username IS NOT NULL AND object IS NOT NULL
+            GROUP BY object, username
+        ) GROUP BY object"""
+    ).fetchall()
+    recomputed = {badge: figures for badge, *figures in found}
+    kept = {
+        badge: figures
+        for badge, *figures in conn.execute(f"SELECT badge, count(*), sum(at % {prime}) FROM award GROUP BY badge")
+    }
+    for badge in sorted(kept.keys() | recomputed.keys()):
+        ours, theirs = kept.get(badge, [0, 0]), recomputed.get(badge, [0, 0])
+        yield from _compare(
+            {
+                f"badge {badge}, users": (ours[0], theirs[0]),
+                f"badge {badge}, times, summed modulo {prime}": (ours[1], theirs[1]),
+            }
+        )
 
 
 def _compare(figures: dict[str, tuple[object, object]]) -> Iterator[Difference]:

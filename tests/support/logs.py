@@ -120,7 +120,7 @@ def views(store: Store) -> Views:
 
 def differences(store: Store) -> list[verify.Difference]:
     """What the independent recomputation from the state's own log finds."""
-    query = "SELECT msg_id, sent_at, topic, username, role FROM log"
+    query = "SELECT msg_id, sent_at, topic, username, role, object FROM log"
     return with_log(store.directory, lambda duck, conn: verify.verify(duck, conn, store.directory, query))
 
 

@@ -1,0 +1,1 @@
+"""Cohorts: who belongs to a set of users that people name, define or bring."""
