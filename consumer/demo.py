@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -15,22 +16,29 @@ from consumer.decode import Delivery
 from consumer.pipeline import Pipeline
 from consumer.schemas import SCHEMAS
 from consumer.service import http_side, registry_of
-from consumer.settings import Settings
+from consumer.settings import CohortSettings, Settings
 from consumer.simulation.model import SimMessage
 from metrics.hotpath import HotPath
 from metrics.readiness import consuming
 from state.coverage import listen, listen_until
 from state.duck import connect
+from state.errors import HomecomingError
 from state.importer import import_source
 from state.screening import screen_pending
-from state.store import Store, open_store
+from state.store import DATABASE, Store, open_store
 from state.weeks import DAY, SECOND, iso
 
-#: Simulated seconds a second: a community of 300 sign-ups a week is lively to watch at this speed.
+#: Simulated seconds a second: a community of 80 sign-ups a week is lively to watch at this speed.
 SPEED = 300
+
+#: A smaller community than the simulator's usual one, for its history is long: a year after a campaign is to be seen.
+_SIGNUPS_PER_WEEK, _CORE_USERS = 80, 60
 
 #: The live part begins so long ago and catches up with today: spam is told by its pace, so time must not be squeezed.
 _BEGINS_AGO = 28 * DAY
+
+#: The month whose funnel is shown ended well before.
+_FUNNEL_AGO = 90 * DAY
 
 #: Live messages are committed so often; seconds.
 _TICK_S = 0.5
@@ -38,23 +46,33 @@ _TICK_S = 0.5
 Clock = Callable[[], int]
 
 
-def demo(settings: Settings, host: str, port: int, *, seed: int, weeks: int, clock: Clock) -> None:
-    """Run until SIGTERM or SIGINT; nothing remains."""
+def demo(
+    settings: Settings, host: str, port: int, *, seed: int, weeks: int, clock: Clock, keep: Path | None = None
+) -> None:
+    """Run until SIGTERM or SIGINT; nothing remains but what is in the directory `keep`: state and definitions.
+
+    Raises HomecomingError where that has a state already.
+    """
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     with TemporaryDirectory(prefix="homecoming-demo-") as folder:
-        directory = Path(folder) / "state"
+        directory = keep or Path(folder) / "state"
+        if (directory / DATABASE).exists():
+            raise HomecomingError(
+                f"demo: {directory} has a state already, and the demo makes one: name another --state"
+            )
         store = open_store(directory, settings.rules())
         time = _SimulatedTime(clock)
+        scenario = simulator.Scenario(seed, weeks, time.begins, _SIGNUPS_PER_WEEK, _CORE_USERS, programmes=True)
+        settings = replace(settings, cohorts=CohortSettings(_define(scenario, directory)))
         registry = registry_of(directory, settings, time.now)
         hot_path = HotPath(registry, time.now, fallbacks=SCHEMAS.fallbacks.total)
         ready = consuming(hot_path, settings.http.ready_silence_s * SPEED)
-        with http_side(settings, directory, registry, ready, host, port) as address:
+        with http_side(settings, directory, registry, ready, host, port, time.now, hot_path) as address:
             click.echo(f"simulating {weeks} weeks of a community ...", err=True)
-            scenario = simulator.Scenario(seed=seed, weeks=weeks, end=time.begins)
             _import_history(store, simulator.simulate(scenario), Path(folder), clock)
-            _say(f"http://{address}", directory, time.begins)
+            _say(f"http://{address}", directory, time.begins, kept=keep is not None)
             time.start()
             _live(Pipeline(store, hot_path, time.now, source="demo"), scenario, stopped)
         store.close()
@@ -85,7 +103,15 @@ def _import_history(store: Store, simulation: simulator.Simulation, folder: Path
     screen_pending(store)
 
 
-def _say(url: str, directory: Path, begins: int) -> None:
+def _define(scenario: simulator.Scenario, directory: Path) -> Path:
+    """Write what the community organises beside its state."""
+    path = directory / "definitions.toml"
+    path.write_text(simulator.definitions_toml(scenario), encoding="utf-8")
+    return path
+
+
+def _say(url: str, directory: Path, begins: int, *, kept: bool) -> None:
+    defined = f"--state {directory} --definitions {directory / 'definitions.toml'}"
     click.echo(
         f"""
 Homecoming is live with a simulated community.
@@ -95,9 +121,13 @@ Homecoming is live with a simulated community.
   homecoming retention --state {directory}
   homecoming flags --state {directory}
   homecoming status --state {directory}
+  homecoming events {defined}
+  homecoming campaigns {defined}
+  homecoming discussions --state {directory}
+  homecoming funnel month:{iso(begins - _FUNNEL_AGO)[:7]} --state {directory}
 
 It is {iso(begins)[:10]} there, and a day passes in {DAY // SECOND // SPEED // 60} minutes until it is today.
-Ctrl-C ends it; nothing remains.
+Ctrl-C ends it; {"the state stays" if kept else "nothing remains"}.
 """,
         err=True,
     )

@@ -17,6 +17,7 @@ from consumer.simulation.community import Community
 from consumer.simulation.evaluation import evaluation_scenario
 from consumer.simulation.kinds import KINDS, message_id, wire
 from consumer.simulation.model import Account, Label, Scenario, SimMessage, Surge
+from consumer.simulation.programmes import definitions_toml
 from state.duck import connect, literal
 from state.log import load_rows
 from state.weeks import iso
@@ -30,6 +31,7 @@ __all__ = [
     "SimMessage",
     "Simulation",
     "Surge",
+    "definitions_toml",
     "evaluation_scenario",
     "live",
     "rows",
@@ -169,9 +171,12 @@ def _write_events(simulation: Simulation, path: Path) -> None:
 
 def _truth(simulation: Simulation) -> dict[str, object]:
     scenario = simulation.scenario
+    asked = asdict(scenario) | {"start": iso(scenario.start), "end": iso(scenario.end)}
+    if not scenario.programmes:
+        del asked["programmes"]
     intervals = [({"kind": s.kind, "start": iso(s.start), "end": iso(s.end)}, s.benign) for s in simulation.surges]
     return {
-        "scenario": asdict(scenario) | {"start": iso(scenario.start), "end": iso(scenario.end)},
+        "scenario": asked,
         "messages": len(simulation.messages),
         "bots": sorted(BOTS),
         "surges": [interval for interval, benign in intervals if benign],

@@ -1,6 +1,9 @@
 """What was acted upon: project, namespace, object, size and a fingerprint of the text."""
 
-from collections.abc import Iterable, Mapping
+import re
+from base64 import b32encode
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha1
 from typing import Any, NamedTuple
 
 from fedora_messaging.message import Message
@@ -23,7 +26,7 @@ def _paths(text: str) -> tuple[Path, ...]:
 _PROJECT = _paths(
     "project.name repo.name pullrequest.project.name pull_request.project.name request.project.name"
     " commit.repo.name commit.repo repo copr projectname body.repository.name body.project.name package.name"
-    " package package_name wiki database"
+    " package package_name wiki database mlist.list_name"
 )
 _NAMESPACE = _paths(
     "project.namespace repo.namespace pullrequest.project.namespace pull_request.project.namespace"
@@ -42,6 +45,15 @@ _TOPIC = _paths(
 )
 _PAGE = _paths("title title.mPrefixedText page_title")
 _INSTANCE: Path = ("webhook_headers", "X-Discourse-Instance")
+
+_MAIL = "mailman.receive"
+_ARCHIVED, _LIST = ("url",), ("mlist", "fqdn_listname")
+_OWN_ID, _REFERENCES, _IN_REPLY_TO = ("msg", "message-id"), ("msg", "references"), ("msg", "in-reply-to")
+_MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
+
+#: An edit of an issue may be anything: only its body tells that it closes the issue. The log keeps that as `#closed`.
+_ISSUE_EDIT = "pagure.issue.edit"
+_FIELDS, _STATUS = ("fields",), ("issue", "status")
 
 _LINES: Path = ("commit", "stats", "total")
 _BYTES: Path = ("length",)
@@ -126,12 +138,44 @@ def _object(message: Message, action: str) -> str | None:
     body = message.body
     if action.startswith("discourse.") and (topic := _first(body, _TOPIC)):
         return f"{_kept(_at(body, _INSTANCE)) or 'discourse'}/t/{topic}"
+    if action == _MAIL and (mail := _mail(body)):
+        return mail
     if found := _first(body, _PAGE if action.startswith("wiki.") else _OBJECT):
-        return found
+        return f"{found}#closed" if action == _ISSUE_EDIT and _closes(body) else found
     try:
         return _kept(message.url)
     except Exception:  # noqa: BLE001 - a schema class's code over a body from the wire
         return None
+
+
+def _mail(body: Any) -> str | None:
+    """The thread as HyperKitty addresses it; of an answer, with the mail's own hash after a `#`.
+
+    RFC 5322, section 3.6.4: the first of a mail's references is the one that opened its thread.
+    """
+    own = next(_message_ids(_at(body, _OWN_ID)), None)
+    answered = [*_message_ids(_at(body, _REFERENCES)), *_message_ids(_at(body, _IN_REPLY_TO))]
+    opening = answered[0] if answered else own
+    archived = _kept(_at(body, _ARCHIVED)) or ""
+    archive = archived.partition("/message/")[0] if "/message/" in archived else _kept(_at(body, _LIST))
+    if opening is None or archive is None:
+        return None
+    thread = f"{archive}/thread/{_mail_hash(opening)}/"
+    return _kept(f"{thread}#{_mail_hash(own or '')}" if answered else thread)
+
+
+def _message_ids(header: Any) -> Iterator[str]:
+    return (found[1] for found in _MESSAGE_ID.finditer(header)) if isinstance(header, str) else iter(())
+
+
+def _mail_hash(message_id: str) -> str:
+    """What Mailman's archiver makes of an id, the header Message-ID-Hash."""
+    return b32encode(sha1(message_id.encode("utf-8", "replace"), usedforsecurity=False).digest()).decode()
+
+
+def _closes(body: Any) -> bool:
+    fields, status = _at(body, _FIELDS), _at(body, _STATUS)
+    return isinstance(fields, list) and "status" in fields and isinstance(status, str) and status != "Open"
 
 
 def _size(body: Any) -> tuple[int | None, str | None]:

@@ -1,5 +1,6 @@
 """The bodies of messages, as their schema classes want them; built on demand."""
 
+from email.utils import format_datetime
 from typing import Any
 
 from consumer.simulation import content as about
@@ -91,6 +92,15 @@ def issue(message: SimMessage) -> Body:
     return {"agent": about.actor(message), "project": _pagure_project(message), "issue": issue}
 
 
+def closing(message: SimMessage) -> Body:
+    body = issue(message)
+    closed = {"status": "Closed", "close_status": "Fixed", "closed_by": _person(about.actor(message))}
+    return body | {
+        "issue": body["issue"] | closed | {"closed_at": str(message.at // SECOND)},
+        "fields": ["status", "close_status"],
+    }
+
+
 def pagure_push(message: SimMessage) -> Body:
     person = _person(about.actor(message))
     return {
@@ -133,18 +143,18 @@ def push(message: SimMessage) -> Body:
 
 def discourse(message: SimMessage) -> Body:
     event = message.kind.removeprefix("discourse.").partition(".")[2]
-    kind = event.partition("_")[0]
+    kind = "solved" if event == "accepted_solution" else event.partition("_")[0]
     person = {
         "id": 1 + sum(about.actor(message).encode()),
         "username": about.actor(message),
         "name": about.actor(message).title(),
     }
     content: Body = {
-        "id": about.post_number(message) if kind == "post" else about.topic_number(message),
+        "id": about.topic_number(message) if kind == "topic" else about.post_number(message),
         "created_at": to_datetime(message.at).isoformat(),
         "category_slug": about.category(message),
     }
-    if kind == "post":
+    if kind != "topic":
         content |= {"username": about.actor(message), "user_id": person["id"], "raw": about.text(message)}
         content |= {"topic_id": about.topic_number(message), "topic_title": about.title(message)}
     else:
@@ -177,6 +187,33 @@ def bodhi(message: SimMessage) -> Body:
             },
             "user": {"name": about.actor(message)},
         }
+    }
+
+
+def request_testing(message: SimMessage) -> Body:
+    update = bodhi(message)["comment"]["update"]
+    submitter = {"name": about.actor(message)}
+    return {
+        "agent": about.actor(message),
+        "update": update | {"request": "testing", "status": "pending", "user": submitter},
+    }
+
+
+def mail(message: SimMessage) -> Body:
+    name, own, opening = about.mailing_list(message), about.mail_id(message), about.opening_id(message)
+    answered = {"in-reply-to": opening, "references": opening} if about.answers(message) else {}
+    return {
+        "mlist": {"list_name": name, "fqdn_listname": f"{name}@lists.fedoraproject.org", "list_id": name},
+        "msg": {
+            "from": f"{about.actor(message).title()} <{about.actor(message)}@example.org>",
+            "date": format_datetime(to_datetime(message.at)),
+            "subject": about.title(message),
+            "message-id": own,
+            **answered,
+        },
+        "url": about.mail_url(message),
+        "usernames": [about.actor(message)],
+        "sender_username": about.actor(message),
     }
 
 
@@ -213,7 +250,7 @@ def wiki(message: SimMessage) -> Body:
 
 
 def badge(message: SimMessage) -> Body:
-    badge = about.pick(message, about.BADGES)
+    badge = about.badge(message)
     return {
         "user": {"username": about.actor(message), "badges_user_id": 1 + sum(about.actor(message).encode())},
         "badge": {

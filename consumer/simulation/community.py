@@ -9,7 +9,9 @@ from consumer.simulation.bots import BOTS
 from consumer.simulation.model import Account, Scenario, SimMessage, Surge
 from consumer.simulation.names import Names
 from consumer.simulation.people import Person
+from consumer.simulation.programmes import Programmes
 from consumer.simulation.styles import style_named
+from consumer.simulation.threads import Woven, week_of_threads
 from state.weeks import DAY, SECOND, WEEK, week_end, week_start
 
 #: Messages a week that name nobody.
@@ -50,7 +52,11 @@ class Community:
         self._settling: list[str] = []
         self._arriving: list[tuple[int, Person]] = []
         self._pending: list[SimMessage] = []
-        self._timeline = merge(*(_onsets(scenario, style, every) for style, every in scenario.incidents))
+        self._programmes = Programmes(scenario)
+        self._woven = Woven(scenario.seed)
+        self._timeline = merge(
+            *(_onsets(scenario, style, every) for style, every in scenario.incidents), self._programmes.onsets()
+        )
         self._next = next(self._timeline, None)
         for name in BOTS:
             self.accounts[name] = Account(self._names.claim(name), "bot", "steady")
@@ -75,12 +81,17 @@ class Community:
         said += self._returns(rng, begins)
         said += self._signups(rng, begins)
         said += self._happenings()
+        if self._scenario.programmes:
+            rng_of_threads = Random(f"{self._scenario.seed}/threads/{self._week}")
+            said += week_of_threads(self._known, rng_of_threads, begins)
         ends = week_end(self._week)
         self._week += 1
         now: list[SimMessage] = []
         for message in _apart(said):
             (now if message.at < ends else self._pending).append(message)
         now.sort()
+        if self._scenario.programmes:
+            return list(self._woven.weave(now, lambda name: self.accounts[name].label != "spam"))
         return now
 
     def _welcome(self, person: Person) -> None:
@@ -145,7 +156,10 @@ class Community:
         while self._next is not None and self._next[0] < week_end(self._week):
             begins, style = self._next
             rng = Random(f"{self._scenario.seed}/{style}/{begins}")
-            incident = style_named(style)(self._names, self._known, rng, begins)
+            if style in self._programmes:
+                incident = self._programmes.happen(style, self._names, self._known, rng)
+            else:
+                incident = style_named(style)(self._names, self._known, rng, begins)
             for account in incident.accounts:
                 self.accounts[account.name] = account
             self._arriving += incident.newcomers

@@ -1,6 +1,8 @@
 """What a message is about, from its random bits alone: texts, numbers, URLs, sizes."""
 
+from base64 import b32encode
 from collections.abc import Sequence
+from hashlib import sha1
 from typing import TypeVar
 
 from consumer.simulation.model import SimMessage
@@ -21,6 +23,7 @@ PROJECTS = (
 _NAMESPACES = ("infra", "commops", None)
 PACKAGES = ("zlib-tools", "python-lantern", "rust-quill", "gnome-harbor", "kernel-notes", "perl-meadow")
 _PAGES = ("Join", "Test_Day", "Release_Notes", "Meetings", "Packaging_Guide", "Local_Events", "FAQ")
+_LISTS = ("devel", "test", "docs")
 BADGES = ("white-rabbit", "first-post", "helping-hand", "test-pilot", "wiki-smith")
 GROUPS = ("packager", "docs", "designers", "ambassadors")
 DISCOURSE = "https://discussion.fedoraproject.org"
@@ -119,6 +122,53 @@ def build(message: SimMessage) -> int:
 
 def page(message: SimMessage) -> str:
     return pick(message, _PAGES, 3)
+
+
+def badge(message: SimMessage) -> str:
+    """The badge that a programme gives, otherwise any."""
+    return message.text or pick(message, BADGES)
+
+
+def closed_url(message: SimMessage) -> str:
+    """The issue as its closing has it."""
+    return f"{issue_url(message)}#closed"
+
+
+def answers(message: SimMessage) -> bool:
+    """Whether a mail answers another: what opens a thread has no bits but those of the thing."""
+    return message.bits >> DETAIL_BITS != 0
+
+
+def mail_id(message: SimMessage) -> str:
+    return f"<{message.bits:032x}@mail.example.org>"
+
+
+def opening_id(message: SimMessage) -> str:
+    """Id of the mail that opened the thread."""
+    return f"<{message.bits & (1 << DETAIL_BITS) - 1:032x}@mail.example.org>"
+
+
+def mailing_list(message: SimMessage) -> str:
+    return pick(message, _LISTS, 23)
+
+
+def mail_hash(mail: str) -> str:
+    """What Mailman makes of an id."""
+    return b32encode(sha1(mail[1:-1].encode(), usedforsecurity=False).digest()).decode()
+
+
+def mail_url(message: SimMessage) -> str:
+    return f"{_archive(message)}/message/{mail_hash(mail_id(message))}/"
+
+
+def mail_thread(message: SimMessage) -> str:
+    """The thread; of an answer, with the mail's own hash."""
+    thread = f"{_archive(message)}/thread/{mail_hash(opening_id(message))}/"
+    return f"{thread}#{mail_hash(mail_id(message))}" if answers(message) else thread
+
+
+def _archive(message: SimMessage) -> str:
+    return f"https://lists.fedoraproject.org/archives/list/{mailing_list(message)}@lists.fedoraproject.org"
 
 
 def actor(message: SimMessage) -> str:

@@ -60,7 +60,8 @@ def _signed_lines(message: SimMessage) -> int:
 
 
 def _alias_packages(body: Body) -> list[str]:
-    return [build["nvr"].rsplit("-", 2)[0] for build in body["comment"]["update"]["builds"]]
+    update = body.get("update") or body["comment"]["update"]
+    return [build["nvr"].rsplit("-", 2)[0] for build in update["builds"]]
 
 
 def _pagure(
@@ -78,16 +79,18 @@ def _noggin(action: str, schema: str, body: Callable[[SimMessage], Body]) -> Kin
 
 def _discourse(action: str) -> Kind:
     package = "webhook_to_fedora_messaging_messages"
-    is_post = action == "discourse.post.post_created"
+    is_topic = action == "discourse.topic.topic_created"
+    words = {"discourse.post.post_created": about.text, "discourse.topic.topic_created": about.title}
     return Kind(
         _FEDORA + action,
         "discourse.event.v1",
         package,
         bodies.discourse,
         about.topic_url,
-        about.category if is_post else _none,
-        written=about.text if is_post else about.title,
-        in_headers=False,
+        _none if is_topic else about.category,
+        written=words.get(action, _none),
+        # Of the webhook's people the class names only who wrote the solution.
+        in_headers=action == "discourse.like.accepted_solution",
     )
 
 
@@ -107,6 +110,7 @@ KINDS: dict[str, Kind] = {
     ),
     "pagure.issue.new": _pagure("pagure.issue.new", bodies.issue, about.issue_url, about.titled_text),
     "pagure.issue.comment.added": _pagure("pagure.issue.comment.added", bodies.issue, about.issue_url, about.text),
+    "pagure.issue.edit": _pagure("pagure.issue.edit", bodies.closing, about.closed_url, about.titled_text),
     "pagure.git.receive": _pagure("pagure.git.receive", bodies.pagure_push, about.push_url),
     "git.receive": Kind(
         _FEDORA + "git.receive",
@@ -120,6 +124,7 @@ KINDS: dict[str, Kind] = {
     ),
     "discourse.post.post_created": _discourse("discourse.post.post_created"),
     "discourse.topic.topic_created": _discourse("discourse.topic.topic_created"),
+    "discourse.like.accepted_solution": _discourse("discourse.like.accepted_solution"),
     "bodhi.update.comment": Kind(
         _FEDORA + "bodhi.update.comment",
         "bodhi.update.comment.v1",
@@ -129,6 +134,22 @@ KINDS: dict[str, Kind] = {
         lambda _: about.RELEASE,
         written=about.text,
         packages=_alias_packages,
+    ),
+    "bodhi.update.request.testing": Kind(
+        _FEDORA + "bodhi.update.request.testing",
+        "bodhi.update.request.testing.v1",
+        "bodhi_messages",
+        bodies.request_testing,
+        about.alias,
+        lambda _: about.RELEASE,
+        packages=_alias_packages,
+    ),
+    "mailman.receive": Kind(
+        _FEDORA + "mailman.receive",
+        "mailman.messageV1",
+        "mailman3_fedmsg_plugin_schemas",
+        bodies.mail,
+        about.mail_thread,
     ),
     "copr.build.start": _copr("copr.build.start"),
     "copr.build.end": _copr("copr.build.end"),
@@ -144,7 +165,7 @@ KINDS: dict[str, Kind] = {
         "badges.badge.award.v1",
         "tahrir_messages",
         bodies.badge,
-        lambda m: about.pick(m, about.BADGES),
+        about.badge,
     ),
     "meetbot.meeting.complete": Kind(
         _FEDORA + "meetbot.meeting.complete",

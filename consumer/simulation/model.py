@@ -49,6 +49,7 @@ class Scenario:
     weeks: ISO weeks of history; the last one holds the instant before `end` and may be cut short.
     core_users: accounts that were active before the first week, so without a sign-up.
     incidents: (style, mean weeks between two of them); each happens at least once in a history.
+    programmes: conferences, campaigns and discussions too. Whatever else happens is another history then.
     Raises HomecomingError where a value makes no sense.
     """
 
@@ -79,6 +80,7 @@ class Scenario:
             ("new_bot", 13.0),
         )
     )
+    programmes: bool = False
 
     def __post_init__(self) -> None:
         if self.weeks < 1:
