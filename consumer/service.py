@@ -21,6 +21,7 @@ from metrics.operator import read_token
 from metrics.readiness import Readiness, consuming, readable
 from metrics.serving import HttpServer
 from metrics.web import make_app
+from state.cohorts.definitions_file import DefinitionsFile
 from state.coverage import last_covered
 from state.segments import sweep
 from state.store import Store, get_meta, only_consumer, open_store
@@ -33,6 +34,10 @@ Clock = Callable[[], int]
 
 #: Seconds that maintenance may take to end when the service does; each of its steps is safe against a kill.
 _GRACE_S = 10
+
+#: Seconds for which a public answer is given again at least: readers see the state as it was a moment ago, and cost
+#: next to nothing however many they are.
+_REUSE_S = 2.0
 
 #: Seconds after which the beginning of a coverage interval is certainly committed.
 _SETTLE_S = 3
@@ -57,7 +62,7 @@ def consume(settings: Settings, config: Path | None, directory: Path, host: str,
             _say_what_was_missed(settings, store, directory)
             _say_who_is_unknown(settings, store)
             with (
-                http_side(settings, directory, registry, ready, host, port) as address,
+                http_side(settings, directory, registry, ready, host, port, clock, hot_path) as address,
                 maintained(settings, config, directory, listening),
             ):
                 click.echo(f"listening to the bus; page and metrics on http://{address}", err=True)
@@ -90,11 +95,31 @@ def registry_of(directory: Path, settings: Settings, clock: Clock = wall_clock) 
 
 @contextmanager
 def http_side(
-    settings: Settings, directory: Path, registry: CollectorRegistry, ready: Readiness, host: str, port: int
+    settings: Settings,
+    directory: Path,
+    registry: CollectorRegistry,
+    ready: Readiness,
+    host: str,
+    port: int,
+    clock: Clock = wall_clock,
+    hot_path: HotPath | None = None,
 ) -> Iterator[str]:
-    """Serve page, metrics and API; the address that was taken. ConfigError for an operator's token that is none."""
-    token = read_token(os.environ, settings.http.token_file)
-    server = HttpServer(make_app(directory, registry, ready, min_cohort=settings.http.min_cohort, token=token))
+    """Serve page, metrics and API; the address that was taken. ConfigError for an operator's token that is none.
+
+    hot_path: of the stream that this process listens to.
+    """
+    app = make_app(
+        directory,
+        registry,
+        ready,
+        min_cohort=settings.http.min_cohort,
+        token=read_token(os.environ, settings.http.token_file),
+        clock=clock,
+        hot_path=hot_path,
+        reuse_s=_REUSE_S,
+        definitions=DefinitionsFile(settings.cohorts.definitions),
+    )
+    server = HttpServer(app)
     server.start(host, port)
     try:
         yield server.address

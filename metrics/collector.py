@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from metrics.hotpath import wall_clock
 from metrics.privacy import MIN_COHORT, hide
+from metrics.rate import pooled
 from metrics.snapshot import snapshot
 from metrics.spam import spam_families
 from state.coverage import gaps
@@ -19,7 +20,7 @@ from state.rules import POPULATIONS
 from state.store import DATABASE
 from state.weeks import SECOND, week_name
 
-#: Half a year of cohorts by a quarter of weeks and four populations: at most 1,456 series, for ever.
+#: Half a year of cohorts by a quarter of weeks and four populations: at most 1,504 series, for ever.
 COHORTS = 26
 OFFSETS = 13
 
@@ -72,7 +73,7 @@ class StateCollector(Collector):
         return self.directory / DATABASE, self.directory / f"{DATABASE}-wal"
 
     def _cohorts(self, conn: sqlite3.Connection) -> Iterable[Metric]:
-        sizes, users = _cohort_families()
+        sizes, users, ratios = _cohort_families()
         for population in POPULATIONS:
             table = hide(retention(conn, population, weeks=OFFSETS, latest=COHORTS), self.min_cohort)
             for cohort in table.cohorts:
@@ -81,7 +82,10 @@ class StateCollector(Collector):
                 for cell in cohort.cells:
                     if cell.users is not None:
                         users.add_metric([week, str(cell.offset), population], cell.users)
-        return sizes, users
+            for offset in range(1, OFFSETS):
+                if found := pooled(table, offset):
+                    ratios.add_metric([str(offset), population], found.share)
+        return sizes, users, ratios
 
 
 def _up(*, is_up: bool) -> Metric:
@@ -107,12 +111,17 @@ def _counts(state: Status, gaps: int, log_bytes: int, database_bytes: int) -> It
     yield GaugeMetricFamily("homecoming_log_bytes", "The sealed log in Parquet.", value=log_bytes)
 
 
-def _cohort_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+def _cohort_families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
     return (
         GaugeMetricFamily("homecoming_cohort_size", "Users of a sign-up cohort.", labels=["cohort", "population"]),
         GaugeMetricFamily(
             "homecoming_cohort_users",
             "Users of a cohort who were active so many weeks after it.",
             labels=["cohort", "offset", "population"],
+        ),
+        GaugeMetricFamily(
+            "homecoming_retention_ratio",
+            "Share of the users of all these cohorts who were active so many weeks later; final weeks alone.",
+            labels=["offset", "population"],
         ),
     )

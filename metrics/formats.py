@@ -1,11 +1,10 @@
 """Retention, status and flags for programs: JSON and CSV."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable
 from typing import Any
 
+from metrics.sheet import csv_text
 from state.dead_letters import DeadLetter
 from state.reading import Retention, Status
 from state.spam.lifecycle import Flagged
@@ -35,13 +34,15 @@ def retention_json(retention: Retention) -> str:
 
 def retention_csv(retention: Retention) -> str:
     """One row a cell, with a header: week,size,offset,users,state; users is empty where the week has not begun."""
-    lines = io.StringIO()
-    out = csv.writer(lines, lineterminator="\n")
-    out.writerow(("week", "size", "offset", "users", "state"))
-    for cohort in retention.cohorts:
-        week = week_name(cohort.week)
-        out.writerows((week, cohort.size, *cell) for cell in cohort.cells)
-    return lines.getvalue()
+    return csv_text(
+        ("week", "size", "offset", "users", "state"),
+        (
+            (week, cohort.size, *cell)
+            for cohort in retention.cohorts
+            for week in (week_name(cohort.week),)
+            for cell in cohort.cells
+        ),
+    )
 
 
 def status_json(status: Status) -> str:

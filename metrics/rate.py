@@ -1,6 +1,9 @@
-"""A retention rate as people read it: a percentage, and a shade."""
+"""A retention rate as people read it: a percentage, and a shade; of one cohort, or of all as one."""
 
 from math import ceil, sqrt
+from typing import NamedTuple
+
+from state.reading import Retention
 
 #: The darkest shade; 0 is the shade of nobody.
 DARKEST = 8
@@ -23,3 +26,29 @@ def shade(users: int, size: int) -> int:
     would show them all alike.
     """
     return ceil(sqrt(users / size) * DARKEST) if size else 0
+
+
+class Pooled(NamedTuple):
+    """Users of many cohorts who were active, and those who could have been."""
+
+    users: int
+    size: int
+
+    @property
+    def rate(self) -> str:
+        return percent(self.users, self.size)
+
+    @property
+    def share(self) -> float:
+        return self.users / self.size if self.size else 0.0
+
+
+def pooled(retention: Retention, offset: int) -> Pooled | None:
+    """All cohorts as one, those alone whose week at that offset is final; None where there is none."""
+    final = [
+        (cell.users or 0, cohort.size)
+        for cohort in retention.cohorts
+        for cell in cohort.cells[offset : offset + 1]
+        if cell.state == "final"
+    ]
+    return Pooled(sum(users for users, _ in final), sum(size for _, size in final)) if final else None

@@ -7,6 +7,7 @@ from threading import Thread
 import uvicorn
 from starlette.types import ASGIApp
 
+from metrics.patience import Impatient
 from state.errors import HomecomingError
 
 #: Connections at a time; more of them get a 503, so that readers cannot starve the consumer.
@@ -14,6 +15,12 @@ _CONCURRENCY = 64
 
 #: Seconds for requests in flight when the server stops.
 _GRACE_S = 2
+
+#: Bytes of a request's first line and headers that are read before it is refused for want of an end.
+_LARGEST_HEAD = 32 * 1024
+
+#: Milliseconds for which the kernel holds what a client does not take; then the connection is gone.
+_UNREAD_MS = 30_000
 
 
 class HttpServer:
@@ -32,7 +39,10 @@ class HttpServer:
         server = uvicorn.Server(
             uvicorn.Config(
                 self._app,
-                lifespan="off",
+                # Not httptools, which some environments have: it bounds no header.
+                http=Impatient,
+                h11_max_incomplete_event_size=_LARGEST_HEAD,
+                lifespan="on",
                 ws="none",
                 log_config=None,  # logging belongs to the program
                 access_log=False,
@@ -68,12 +78,17 @@ class HttpServer:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listening = socket.create_server((host, port), family=family)
     except OSError as error:
         reason = (error.strerror or str(error)).partition("(")[0].strip().lower()
         raise HomecomingError(
             f"cannot listen on {_address(host, port)}: {reason}; name another with --listen"
         ) from None
+    # Accepted connections have it from here. The application cannot know what the kernel still has to send.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
+    # An answer in two segments would wait 40 ms for the first one's acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _address(host: str, port: int) -> str:

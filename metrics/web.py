@@ -1,44 +1,62 @@
 """The HTTP side: the page, /metrics, /live, /ready and the API."""
 
-import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
-from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from metrics.api import routes
-from metrics.page import STYLE_HASH, render
+from metrics.api.cohorts import cohort_routes
+from metrics.api.decisions import decision_routes
+from metrics.api.errors import tell_errors
+from metrics.api.flags import flag_routes
+from metrics.api.programmes import programme_routes
+from metrics.api.retention import retention_routes
+from metrics.api.signups import signup_routes
+from metrics.api.status import status_routes
+from metrics.api.uploads import upload_routes
+from metrics.api.usermetrics import usermetrics_routes
+from metrics.context import Context
+from metrics.headers import SecurityHeaders
+from metrics.hotpath import HotPath, wall_clock
+from metrics.limits import Limits
+from metrics.openapi import describe
+from metrics.page.routes import page_routes
 from metrics.privacy import MIN_COHORT
+from metrics.probes import probe_routes
 from metrics.readiness import Readiness
-from metrics.responses import NO_STORE, revalidated
-from metrics.snapshot import snapshot
-from state.errors import StateError
-from state.reading import retention, status
-from state.rules import POPULATIONS
+from metrics.reuse import Reuse
+from state.cohorts.definitions import NO_DEFINITIONS, Definitions
+from state.store import DATABASE
 
-#: What the page shows: half a year of cohorts by a quarter of weeks.
-_COHORTS = 26
-_OFFSETS = 13
+#: What there is over a state, each a router made for a Context. A new resource is a line here.
+ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
+    page_routes,
+    retention_routes,
+    cohort_routes,
+    signup_routes,
+    status_routes,
+    flag_routes,
+    decision_routes,
+)
 
-_HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src {STYLE_HASH}; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+#: The same for what depends on what a community defines: a router made for a Context and the definitions in force.
+DEFINED_ROUTERS: tuple[Callable[[Context, Callable[[], Definitions]], APIRouter], ...] = (
+    programme_routes,
+    upload_routes,
+    usermetrics_routes,
+)
 
-_log = logging.getLogger(__name__)
+#: Answers that are made at a time: each of them shares the interpreter with whoever consumes in this process.
+_MADE_AT_ONCE = 4
+
+#: zlib's: beyond it the text is hardly smaller and takes twice as long.
+_GZIP_LEVEL = 5
 
 
 def make_app(
@@ -48,70 +66,57 @@ def make_app(
     *,
     min_cohort: int = MIN_COHORT,
     token: str | None = None,
-) -> Starlette:
+    clock: Callable[[], int] = wall_clock,
+    hot_path: HotPath | None = None,
+    reuse_s: float = 0,
+    definitions: Callable[[], Definitions] = lambda: NO_DEFINITIONS,
+) -> FastAPI:
     """The application over the state in `directory` and the series in `registry`.
 
     Cohorts of fewer than min_cohort users are hidden. Only whoever bears the operator's token sees names; without
-    one, whatever names people is off. Errors are JSON: {"error": one line}.
+    one, whatever names people is off. clock: processing time, microseconds since 1970 UTC. hot_path: of the stream
+    that this process listens to. reuse_s: seconds for which a public answer is given again, 0 for never.
+    definitions: those in force, of events, campaigns and cohorts.
+    Errors are JSON: {"error": one line}.
     """
-
-    # Plain functions: Starlette runs them in threads, so that a slow read holds up nobody else.
-    def page(request: Request) -> Response:
-        population = request.query_params.get("population", "all")
-        if population not in POPULATIONS:
-            raise HTTPException(422, f"no population {population!r:.60}: one of {', '.join(POPULATIONS)}")
-        with snapshot(directory) as conn:
-            table = retention(conn, population, weeks=_OFFSETS, latest=_COHORTS)
-            figures = status(conn)
-        return revalidated(request, render(table, figures, min_cohort), "text/html")
-
-    def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type, **NO_STORE})
-
-    def live(_request: Request) -> Response:
-        return PlainTextResponse("live\n", headers=NO_STORE)
-
-    def readiness(_request: Request) -> Response:
-        reason = ready()
-        body = {"ready": True} if reason is None else {"ready": False, "reason": reason}
-        return JSONResponse(body, 200 if reason is None else 503, headers=NO_STORE)
-
-    return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/metrics", metrics),
-            Route("/live", live),
-            Route("/ready", readiness),
-            *routes(directory, token),
+    context = Context(directory, token, min_cohort, clock, hot_path)
+    app = FastAPI(
+        title="Homecoming",
+        summary="Does a community come back?",
+        version="1",  # of these routes, not of the program
+        # The pages that show the OpenAPI load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=_few_threads,
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(Limits),
+            Middleware(Reuse, seconds=reuse_s, identity=partial(_identity, directory / DATABASE)),
+            Middleware(GZipMiddleware, compresslevel=_GZIP_LEVEL),
         ],
-        middleware=[Middleware(_SecurityHeaders), Middleware(GZipMiddleware)],
-        exception_handlers={HTTPException: _refused, StateError: _unreadable},
     )
+    tell_errors(app)
+    describe(app)
+    app.include_router(probe_routes(registry, ready))
+    for routes in ROUTERS:
+        app.include_router(routes(context))
+    for defined_routes in DEFINED_ROUTERS:
+        app.include_router(defined_routes(context, definitions))
+    return app
 
 
-def _refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for
-    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+def _identity(database: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None where there is none."""
+    try:
+        found = database.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
-def _unreadable(_request: Request, error: Exception) -> Response:
-    _log.error("%s", error)
-    return JSONResponse(
-        {"error": "the state cannot be read just now, /ready says why"}, 503, headers={"Retry-After": "10"}
-    )
-
-
-class _SecurityHeaders:
-    """Sets the headers on every response, errors included."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+@asynccontextmanager
+async def _few_threads(_app: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _MADE_AT_ONCE
+    yield

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
-from metrics import api
+from metrics.api import decisions as api
 from metrics.readiness import readable
 from metrics.serving import HttpServer
 from metrics.web import make_app
@@ -404,4 +404,4 @@ def test_whatever_the_body_a_decision_is_one_or_is_refused(body: bytes) -> None:
 @given(st.sampled_from(("cleared", "confirmed")), st.text(st.characters(codec="utf-8")).filter(str.strip))
 def test_every_reason_in_words_is_taken_as_it_is(decision: str, reason: str) -> None:
     said = json.dumps({"decision": decision, "reason": reason}).encode()
-    assert api._decision(said) == (decision, reason)
+    assert api._decision(said).model_dump() == {"decision": decision, "reason": reason}
