@@ -1,0 +1,189 @@
+"""The distributed mode's rates on one broker of its own: a plain Faust agent, 1, 2 and 4 workers, the totals' owner.
+
+Everybody is up and has its partitions before the first event is sent. A rate is events by the time between the first
+and the last record that a contender has written, as Kafka has them.
+"""
+
+import argparse
+import json
+import pstats
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from time import monotonic
+
+import requests
+
+from benchmarks.support.measure import ENVIRONMENT, REPOSITORY, scratch, show
+from consumer.kafka_topics import topics_of
+from state.event import Event, service_of
+from state.weeks import WEEK, week_named, week_start
+from tests.integration.kafka import Cluster, KafkaNode, fetch_libraries, lacking
+
+TOPICS = (
+    "io.pagure.prod.pagure.issue.comment.added",
+    "io.pagure.prod.pagure.git.receive",
+    "org.fedoraproject.prod.wiki.article.edit",
+    "org.fedoraproject.prod.bodhi.update.comment",
+)
+
+PATIENCE_S = 600
+
+#: File -> what the time goes into, the first that matches.
+PARTS = (
+    ("aiokafka", "Kafka's client (aiokafka)"),
+    ("/faust/", "Faust"),
+    ("/mode/", "Faust"),
+    ("asyncio", "the event loop"),
+    ("selectors", "the event loop"),
+    ("'poll' of 'select.epoll'", "waiting"),
+    ("rocksdict", "RocksDB"),
+    ("Rdict", "RocksDB"),
+    ("json", "JSON"),
+    ("/state/", "the fold and the detector"),
+    ("/consumer/", "records, accounts, batches"),
+)
+
+
+def events(many: int, users: int) -> Iterator[Event]:
+    """Eight weeks in order; a tenth of the users does most."""
+    chance = Random(1)
+    start = week_start(week_named("2024-06-03"))
+    for place in range(many):
+        user = chance.randrange(max(1, users // 10)) if chance.random() < 0.6 else chance.randrange(users)
+        topic = TOPICS[place % len(TOPICS)]
+        at = start + place * 8 * WEEK // many
+        found = f"https://pagure.io/project/issue/{place}"
+        yield Event(
+            f"id-{place:08}", at, None, topic, f"user{user}", "actor", service_of(topic), "project", None, found
+        )
+
+
+def span_s(cluster: Cluster, topic: str) -> tuple[int, float]:
+    """Records of the topic, and seconds between the first and the last."""
+    records, first, last = json.loads(cluster.client("span", topic))
+    return records, (last - first) / 1000
+
+
+def wait(cluster: Cluster, condition: object, what: str) -> None:
+    began = monotonic()
+    while not condition():  # type: ignore[operator]
+        assert monotonic() < began + PATIENCE_S, f"{what}\n{cluster.said()}"
+        time.sleep(0.5)
+
+
+def taken(cluster: Cluster, name: str) -> float:
+    """Events that the worker has taken; -1 while it is not ready."""
+    found = re.findall(r"metrics on (http://\S+)", (cluster.folder / f"{name}.log").read_text(encoding="utf-8"))
+    try:
+        if not requests.get(f"{found[-1]}/ready", timeout=5).ok:
+            return -1
+        text = requests.get(f"{found[-1]}/metrics", timeout=5).text
+    except (requests.RequestException, IndexError):
+        return -1
+    return sum(float(figure) for figure in re.findall(r"^homecoming_worker_events_total\S* (\S+)", text, re.MULTILINE))
+
+
+def plain(node: KafkaNode, folder: Path, many: int, users: int) -> float:
+    """The plain agent's events a second."""
+    cluster = made(node, folder)
+    cluster.prepare()
+    kafka = cluster.settings.kafka
+    name = f"{kafka.prefix}-count"
+    arguments = [kafka.bootstrap, topics_of(kafka).events, str(kafka.partitions), name, str(folder / "count")]
+    command = [sys.executable, "-m", "benchmarks.support.kafka_count", *arguments]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            time.sleep(20)
+            assert process.poll() is None, "the plain agent has ended"
+            cluster.feed(events(many, users))
+            changelog = f"{name}-counts-changelog"
+            wait(cluster, lambda: span_s(cluster, changelog)[0] >= many, "the plain agent does not come to its end")
+            return many / span_s(cluster, changelog)[1]
+        finally:
+            process.kill()
+
+
+def ours(node: KafkaNode, folder: Path, many: int, users: int, workers: int) -> float:
+    """So many workers' events a second."""
+    cluster = made(node, folder)
+    names = [f"worker{number}" for number in range(workers)]
+    cluster.prepare()
+    try:
+        for name in names:
+            cluster.worker(name)
+        wait(cluster, lambda: all(taken(cluster, name) >= 0 for name in names), "the workers do not get ready")
+        time.sleep(5)  # the last of them has its partitions
+        cluster.feed(events(many, users))
+        wait(cluster, lambda: sum(taken(cluster, name) for name in names) >= many, "the workers do not come to an end")
+        return many / span_s(cluster, topics_of(cluster.settings.kafka).accounts)[1]
+    finally:
+        cluster.stop()
+
+
+def profiled(node: KafkaNode, folder: Path, many: int, users: int) -> Counter[str]:
+    """Seconds of one worker by what they went into; profiling slows it down."""
+    cluster = made(node, folder)
+    cluster.feed(events(many, users))
+    output = folder / "profile"
+    arguments = ["-m", "cProfile", "-o", str(output), "-m", "homecoming", "worker", "--config", str(cluster.config)]
+    arguments += ["--listen", "127.0.0.1:0", "--directory", str(folder / "profiled")]
+    with (folder / "profiled.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, *arguments], cwd=REPOSITORY, env=ENVIRONMENT, stderr=log)
+    try:
+        wait(cluster, lambda: taken(cluster, "profiled") >= many, "the profiled worker does not come to its end")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    found: Counter[str] = Counter()
+    for (file, _, name), (_, _, own_s, *_) in pstats.Stats(str(output)).stats.items():  # type: ignore[attr-defined]
+        found[next((part for text, part in PARTS if text in f"{file} {name}"), "the rest")] += own_s
+    return found
+
+
+def made(node: KafkaNode, folder: Path) -> Cluster:
+    folder.mkdir()
+    return Cluster(node.bootstrap, folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--users", type=int, default=2_000)
+    parser.add_argument("--plain-events", type=int, default=10_000, help="what is slow gets fewer")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
+    options = parser.parse_args()
+    with scratch() as folder:
+        if reason := lacking() or fetch_libraries(folder):
+            sys.exit(reason)
+        node = KafkaNode(folder)
+        node.start()
+        try:
+            users = options.users
+            slow = plain(node, folder / "plain", options.plain_events, users)
+            rows = [("a plain Faust agent that counts", f"{slow:,.0f}", "1.0 x", "")]
+            for workers in options.workers:
+                rate = ours(node, folder / f"ours{workers}", options.events, users, workers)
+                bar = "5 x" if workers == 1 else ""
+                rows.append((f"homecoming worker, {workers} of them", f"{rate:,.0f}", f"{rate / slow:.1f} x", bar))
+            show(f"{options.events:,} events of {users:,} users", ("", "events/s", "plain", "bar"), rows)
+            parts = profiled(node, folder / "profile", options.events // 2, users)
+            whole = sum(seconds for part, seconds in parts.items() if part != "waiting")
+            shares = [
+                (part, f"{100 * seconds / whole:.0f} %") for part, seconds in parts.most_common() if part != "waiting"
+            ]
+            show("where a worker's own time goes, by profile", ("", "share"), shares)
+        finally:
+            node.stop()
+
+
+if __name__ == "__main__":
+    main()
