@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup demo test lint format bench soak fedora-certs lock clean
+.PHONY: setup demo test lint format bench soak dashboards fedora-certs lock clean
 
 setup: ## .venv with everything; system packages too where they are missing and this is root
 	@sh scripts/system_packages.sh
@@ -25,7 +25,7 @@ demo: setup ## a simulated community, live, with its page on http://127.0.0.1:80
 	$(BIN)/homecoming demo $(ARGS)
 
 test: lint ## everything that CI checks; ARGS goes to pytest
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -41,6 +41,9 @@ bench: setup ## what the README claims; each file of benchmarks/ runs by itself 
 
 soak: setup
 	$(BIN)/python benchmarks/soak.py $(ARGS)
+
+dashboards: setup ## Grafana's, out of metrics/dashboards/
+	$(BIN)/python -m metrics.dashboards deploy/grafana/dashboards
 
 fedora-certs: setup ## the public client certificate of Fedora's bus, into certs/
 	$(BIN)/python scripts/fedora_certs.py

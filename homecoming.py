@@ -22,6 +22,7 @@ from state.rules import POPULATIONS
 from state.weeks import iso
 
 _FORMATS = ("table", "json", "csv")
+_IMAGES = ("png", "svg")
 
 #: Where one figure is wrong many may be: so many say where to look.
 _DIFFERENCES_SHOWN = 100
@@ -156,13 +157,14 @@ def serve(config: Path | None, state: Path | None, listen: str | None) -> None:
 @_option_config
 @_option_listen
 @click.option("--seed", default=1, show_default=True, help="Another seed is another community.")
-@click.option("--weeks", type=click.IntRange(1, 1000), default=26, show_default=True, help="Weeks of history.")
-def demo(config: Path | None, listen: str | None, seed: int, weeks: int) -> None:
+@click.option("--weeks", type=click.IntRange(1, 1000), default=58, show_default=True, help="Weeks of history.")
+@click.option("--state", type=click.Path(path_type=Path), help="Keep its state there; in no place unless named.")
+def demo(config: Path | None, listen: str | None, seed: int, weeks: int, state: Path | None) -> None:
     """A simulated community, live: no broker, no network."""
     from consumer.demo import demo as run
 
     settings = load_settings(config)
-    run(settings, *_listen(settings, listen), seed=seed, weeks=weeks, clock=_clock)
+    run(settings, *_listen(settings, listen), seed=seed, weeks=weeks, clock=_clock, keep=state)
 
 
 @cli.command()
@@ -222,23 +224,84 @@ def catch_up(
 @_options
 @click.option("--population", default="all", show_default=True, help=f"One of {', '.join(POPULATIONS)}.")
 @click.option("--weeks", type=click.IntRange(1, 2000), help="So many offsets, from 0 on.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice((*_FORMATS, "html", *_IMAGES)), default="table", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="A file instead of standard output.")
 def retention(
     config: Path | None, state: Path | None, population: str, weeks: int | None, form: str, output: Path | None
 ) -> None:
-    """The retention table: who of each week's sign-ups came back, week by week."""
+    """The retention table: who of each week's sign-ups came back, week by week; html, png and svg are pictures."""
     from metrics.formats import retention_csv, retention_json
+    from metrics.pictures.document import retention_html
+    from metrics.pictures.extra import require
     from metrics.table import show_retention
     from state.reading import retention as read
 
+    if form in _IMAGES:
+        require(f"--format {form}")
+        if form == "png" and output is None and sys.stdout.isatty():
+            raise HomecomingError("retention: a PNG is nothing for a terminal; name a file with --output FILE")
     with _reading(config, state) as conn:
         found = read(conn, population, weeks)
+    if form in _IMAGES:
+        from metrics.pictures.files import image
+        from metrics.pictures.retention import picture
+
+        drawn = image(picture(found), "png" if form == "png" else "svg")
+        if output is None:
+            sys.stdout.buffer.write(drawn)
+        else:
+            output.write_bytes(drawn)
+        return
     with _output(output) as file:
         if form == "table":
             show_retention(found, Console(file=file))
         else:
-            print(retention_json(found) if form == "json" else retention_csv(found).rstrip("\n"), file=file)
+            write = {"json": retention_json, "csv": retention_csv, "html": retention_html}[form]
+            print(write(found).rstrip("\n"), file=file)
+
+
+@cli.command()
+@_options
+@click.option(
+    "--definitions",
+    type=click.Path(path_type=Path),
+    help="Events and campaigns (TOML), instead of consumer_config.cohorts.definitions.",
+)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="A directory, made where absent.")
+@click.option("--weeks", type=click.IntRange(2, 200), default=26, show_default=True, help="Offsets, newest cohorts.")
+@click.option("--cohort", help="Whose funnel; the sign-ups of a month three months ago unless named.")
+@click.option("--public", is_flag=True, help="For everybody: nothing about fewer than http.min_cohort people.")
+@click.option("--inexact", is_flag=True, help="Answer although a part of it has expired.")
+def report(
+    config: Path | None,
+    state: Path | None,
+    definitions: Path | None,
+    output: Path,
+    weeks: int,
+    cohort: str | None,
+    public: bool,
+    inexact: bool,
+) -> None:
+    """Every picture of a state: report.html, which holds them all, and a PNG each."""
+    from metrics.pictures.extra import require
+
+    require("report")
+    from metrics.report import find, write_report
+    from metrics.report import public as for_everybody
+
+    found = _of_log(
+        config,
+        state,
+        definitions,
+        lambda duck, conn, rules, defined: find(
+            duck, conn, rules, defined, weeks=weeks, cohort=cohort, exact=not inexact
+        ),
+    )
+    if public:
+        settings, _ = _settings(config, state)
+        found = for_everybody(found, settings.http.min_cohort)
+    for path in write_report(found, output):
+        print(path)
 
 
 @cli.command()
@@ -329,6 +392,388 @@ def _decide(
     with _store(config or given[0], state or given[1]) as store, store.writing() as conn:
         flag = decide(conn, store.rules, known_as, verdict, reason, _clock())
     click.echo(f"{flag.id} ({flag.rule} {flag.user or 'of sign-ups'}, {iso(flag.raised_at)}): {verdict}", err=True)
+
+
+@cli.group()
+def cohort() -> None:
+    """Cohorts by name: lists of users that people bring, badges, and what the definitions define."""
+
+
+def _option_form(verb: Callable[..., Any]) -> Callable[..., Any]:
+    kinds = click.Choice(("table", "json"))
+    return click.option("--format", "form", type=kinds, default="table", show_default=True)(verb)
+
+
+@cohort.command("add")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@_options
+@click.option("--project", help="Where users without a project of their own count; in any unless named.")
+@click.option("--notes", default="", help="What it is, for whoever reads the list.")
+@click.option("--owner", default="", help="Who answers for it.")
+@click.option("--group", default="", help="What it belongs to.")
+@click.option("--mediawiki", is_flag=True, help="User names begin with a capital; `en` means enwiki.")
+@_option_form
+def cohort_add(
+    name: str,
+    file: Path,
+    config: Path | None,
+    state: Path | None,
+    project: str | None,
+    notes: str,
+    owner: str,
+    group: str,
+    mediawiki: bool,
+    form: str,
+) -> None:
+    """Keep the users in FILE, one a line (or user,project), as the cohort NAME: it never changes."""
+    from metrics.cohorts import report_object, show_report
+    from state.cohorts.definitions_file import read_definitions
+    from state.cohorts.kept import add_cohort
+    from state.cohorts.upload import LARGEST_UPLOAD
+
+    settings, _ = _settings(config, state)
+    with file.open("rb") as lines:
+        content = lines.read(LARGEST_UPLOAD + 1)
+    with _store(config, state) as store:
+        added = add_cohort(
+            store,
+            name,
+            content,
+            _clock(),
+            project=project,
+            notes=notes,
+            owner=owner,
+            group=group,
+            definitions=read_definitions(settings.cohorts.definitions),
+            mediawiki=mediawiki,
+        )
+    if form == "json":
+        print(json.dumps(report_object(name, added), indent=2))
+    else:
+        show_report(name, added, Console())
+
+
+@cohort.command("list")
+@_options
+@_option_form
+def cohort_list(config: Path | None, state: Path | None, form: str) -> None:
+    """What an expression may name, besides week:2024-06-03, month:2024-06 and all."""
+    from metrics.cohorts import cohort_objects, show_rows
+    from state.cohorts.definitions_file import read_definitions
+    from state.cohorts.kept import tags
+
+    settings, _ = _settings(config, state)
+    with _reading(config, state) as conn:
+        rows = list(cohort_objects(tags(conn), read_definitions(settings.cohorts.definitions)))
+    if form == "json":
+        print(json.dumps(rows, indent=2))
+    else:
+        show_rows(rows, Console(), "no cohort yet: `homecoming cohort add NAME FILE` keeps one")
+
+
+@cohort.command("tags")
+@_options
+@_option_form
+def cohort_tags(config: Path | None, state: Path | None, form: str) -> None:
+    """Every kept cohort with its id, those of badges and archived ones too."""
+    from metrics.cohorts import show_rows, tag_object
+    from state.cohorts.kept import tags
+
+    with _reading(config, state) as conn:
+        rows = [tag_object(tag) for tag in tags(conn)]
+    if form == "json":
+        print(json.dumps(rows, indent=2))
+    else:
+        show_rows(rows, Console(), "no cohort is kept yet")
+
+
+@cohort.command("show")
+@click.argument("expression", metavar="NAME")
+@_options
+@_option_form
+def cohort_show(expression: str, config: Path | None, state: Path | None, form: str) -> None:
+    """Who is in a cohort, by its name or by any expression such as 20~flock&week:2024-06-03."""
+    from metrics.cohorts import cohort_object, show_cohort
+    from state.cohorts.definitions_file import read_definitions
+    from state.cohorts.members import define_members
+    from state.duck import connect
+    from state.rules import Rules
+
+    settings, directory = _settings(config, state)
+    definitions = read_definitions(settings.cohorts.definitions)
+    with _reading(config, state) as conn, connect(directory) as duck:
+        size = define_members(duck, conn, expression, definitions, Rules())
+        members = duck.execute("SELECT username, project FROM member ORDER BY ALL").fetchall()
+    if form == "json":
+        print(json.dumps(cohort_object(expression, size, members), indent=2))
+    else:
+        show_cohort(expression, size, members, Console())
+
+
+@cohort.command("archive")
+@click.argument("name")
+@_options
+def cohort_archive(name: str, config: Path | None, state: Path | None) -> None:
+    """Take a kept cohort's name out of use; it answers to its id for ever."""
+    from state.cohorts.kept import archive_cohort
+
+    with _store(config, state) as store:
+        tag = archive_cohort(store, name, _clock())
+    click.echo(f"{tag.name}: archived, and still there as {tag.id}", err=True)
+
+
+def _programme_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """What every verb on events, campaigns, discussions and funnels takes."""
+    defined = click.option(
+        "--definitions",
+        type=click.Path(path_type=Path),
+        help="Events and campaigns (TOML), instead of consumer_config.cohorts.definitions.",
+    )
+    form = click.option("--format", "form", type=click.Choice(_FORMATS), default="table", show_default=True)
+    inexact = click.option("--inexact", is_flag=True, help="Answer although a part of it has expired.")
+    return _options(defined(inexact(form(verb))))
+
+
+def _of_log(config: Path | None, state: Path | None, definitions: Path | None, read: Callable[..., Any]) -> Any:
+    """What `read(duck, conn, rules, definitions)` finds in the log, under the state's own rules."""
+    from metrics.programmes.activity import rules_of
+    from state.cohorts.definitions_file import read_definitions
+    from state.log import with_log
+
+    settings, directory = _settings(config, state)
+    defined = read_definitions(definitions or settings.cohorts.definitions)
+    return with_log(directory, lambda duck, conn: read(duck, conn, rules_of(conn), defined))
+
+
+def _told(found: Any, form: str, show: Callable[..., None], objects: Callable[..., Any], lines: Any) -> None:
+    """Print it as the form wants it; lines: the columns, and the function that makes rows."""
+    from metrics.sheet import csv_text
+
+    if form == "table":
+        show(found, Console())
+    else:
+        columns, rows = lines
+        print(json.dumps(objects(found)) if form == "json" else csv_text(columns, rows(found)).rstrip("\n"))
+
+
+@cli.command()
+@click.argument("event", metavar="[ID]", required=False)
+@_programme_options
+@click.option("--find", is_flag=True, help="Also badges that many got within a few days: events that nobody defined.")
+def events(
+    event: str | None,
+    config: Path | None,
+    state: Path | None,
+    definitions: Path | None,
+    inexact: bool,
+    form: str,
+    find: bool,
+) -> None:
+    """Who came to events, what they did in the months around them, who came again."""
+    from metrics.programmes import formats
+    from metrics.programmes.events import events as read
+    from metrics.programmes.found import chosen_events
+    from metrics.programmes.table import show_events
+
+    found = _of_log(
+        config,
+        state,
+        definitions,
+        lambda duck, conn, rules, defined: read(
+            duck, conn, rules, defined, chosen_events(conn, defined, event, find=find), exact=not inexact
+        ),
+    )
+    _told(found, form, show_events, formats.events_object, (formats.EVENT_COLUMNS, formats.event_rows))
+
+
+@cli.command()
+@click.argument("campaign", metavar="[ID]", required=False)
+@_programme_options
+@click.option(
+    "--by", type=click.Choice(("campaign", "year", "service", "country")), help="A row each; of one: service."
+)
+@click.option("--year", help="Only campaigns that began in this year.")
+@click.option("--country", help="Only campaigns of this country.")
+@click.option("--service", "services", multiple=True, help="Only what was contributed there; again for more.")
+def campaigns(
+    campaign: str | None,
+    config: Path | None,
+    state: Path | None,
+    definitions: Path | None,
+    inexact: bool,  # noqa: ARG001 - whole months are exact for ever
+    form: str,
+    by: Any,
+    year: str | None,
+    country: str | None,
+    services: tuple[str, ...],
+) -> None:
+    """Who took part in campaigns, and who still contributes 3, 6, 9 and 12 months after the end."""
+    from metrics.programmes import formats
+    from metrics.programmes.campaigns import campaigns as read
+    from metrics.programmes.campaigns import chosen_campaigns
+    from metrics.programmes.table import show_campaigns
+
+    row: Any = by or ("service" if campaign else "campaign")
+    found = _of_log(
+        config,
+        state,
+        definitions,
+        lambda duck, conn, rules, defined: read(
+            duck, conn, rules, defined, chosen_campaigns(defined, campaign, year, country), row, services=services
+        ),
+    )
+    _told(found, form, show_campaigns, formats.campaigns_object, (formats.CAMPAIGN_COLUMNS, formats.campaign_rows))
+
+
+@cli.command()
+@_programme_options
+@click.option("--since", metavar="TIME", help="Only what was opened from here on (ISO 8601).")
+@click.option("--until", metavar="TIME", help="Only what was opened before.")
+@click.option("--by", type=click.Choice(("service", "month")), default="service", show_default=True, help="A row each.")
+@click.option("--service", "services", multiple=True, help="Only this service; again for more.")
+def discussions(
+    config: Path | None,
+    state: Path | None,
+    definitions: Path | None,
+    inexact: bool,
+    form: str,
+    since: str | None,
+    until: str | None,
+    by: Any,
+    services: tuple[str, ...],
+) -> None:
+    """How soon and how often what people open is answered, on each service."""
+    from metrics.programmes import formats
+    from metrics.programmes.discussions import discussions as read
+    from metrics.programmes.table import show_discussions
+    from metrics.programmes.threads import SERVICES
+
+    start = _moment(since, "--since") if since else None
+    end = _moment(until, "--until") if until else None
+    found = _of_log(
+        config,
+        state,
+        definitions,
+        lambda duck, conn, rules, _defined: read(
+            duck, conn, rules, start=start, end=end, services=services or SERVICES, by=by, exact=not inexact
+        ),
+    )
+    _told(
+        found, form, show_discussions, formats.discussions_object, (formats.DISCUSSION_COLUMNS, formats.discussion_rows)
+    )
+
+
+@cli.command()
+@click.argument("cohort_expression", metavar="COHORT")
+@_programme_options
+@click.option("--after-hours", type=click.IntRange(0, 876_600), default=24, show_default=True, help="Staying begins.")
+@click.option("--within-hours", type=click.IntRange(0, 876_600), default=0, show_default=True, help="0: at any time.")
+@click.option(
+    "--n", type=click.IntRange(1, 10**9), default=1, show_default=True, help="Contributions that staying takes."
+)
+def funnel(
+    cohort_expression: str,
+    config: Path | None,
+    state: Path | None,
+    definitions: Path | None,
+    inexact: bool,
+    form: str,
+    after_hours: int,
+    within_hours: int,
+    n: int,
+) -> None:
+    """How many of a cohort registered, contributed, stayed: month:2024-06, event:ID, any expression."""
+    from metrics.programmes import formats
+    from metrics.programmes.funnel import funnel as read
+    from metrics.programmes.table import show_funnel
+
+    found = _of_log(
+        config,
+        state,
+        definitions,
+        lambda duck, conn, rules, defined: read(
+            duck,
+            conn,
+            rules,
+            defined,
+            cohort_expression,
+            t_h=after_hours,
+            n=n,
+            sunset_h=within_hours,
+            exact=not inexact,
+        ),
+    )
+    _told(found, form, show_funnel, formats.funnel_object, (formats.FUNNEL_COLUMNS, formats.funnel_rows))
+
+
+@cli.command()
+@click.argument("metric")
+@click.argument("cohort")
+@_options
+@click.option("--definitions", type=click.Path(path_type=Path), help="Instead of consumer_config.cohorts.definitions.")
+@click.option(
+    "--option", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the metric; again for more."
+)
+@click.option("--aggregator", help="One value of the whole cohort; without it a row per user.")
+@click.option("--time-series", is_flag=True, help="Slices from start to end, which --option gives.")
+@click.option("--slice", "length", help="Hours of a slice, or day, week, month, year.")
+@click.option("--user", "is_user", is_flag=True, help="COHORT is a single user's name.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), default="table", show_default=True)
+def metric(
+    metric: str,
+    cohort: str,
+    config: Path | None,
+    state: Path | None,
+    definitions: Path | None,
+    given: tuple[str, ...],
+    aggregator: str | None,
+    time_series: bool,
+    length: str | None,
+    is_user: bool,
+    form: str,
+) -> None:
+    """A standard metric over a cohort, such as `threshold week:2024-06-03`; docs/metrics.md has them all."""
+    from metrics.asking.request import read_request
+    from metrics.asking.shape import response
+    from metrics.asking.terminal import columns, lines, show_metric
+    from metrics.asking.work import work_out
+    from metrics.sheet import csv_text
+    from state.cohorts.definitions_file import read_definitions
+
+    asked = [tuple(map(str.strip, one.partition("=")[::2])) for one in given]
+    for one in given:
+        if "=" not in one:
+            raise HomecomingError(f"--option: expected NAME=VALUE such as t=48, got {one[:60]!r}")
+    more = {"aggregator": aggregator, "slice": length, "time_series": "true" if time_series else None}
+    asked += [(name, text) for name, text in more.items() if text is not None]
+    asked += [("is_user", "true")] if is_user else []
+    request, _ = read_request(cohort, metric, [(name, text) for name, text in asked])
+    settings, directory = _settings(config, state)
+    defined = read_definitions(definitions or settings.cohorts.definitions)
+    found = work_out(directory, defined, request, _clock(), compare=False)
+    if form == "table":
+        show_metric(found, Console())
+    elif form == "csv":
+        print(csv_text(columns(found), lines(found)).rstrip("\n"))
+    else:
+        print(json.dumps(response(found, _clock()), indent=2))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_options
+def track(file: Path, config: Path | None, state: Path | None) -> None:
+    """Visits and attempts to edit that a website counted: CSV of sent_at, step (visit, attempt), username if known."""
+    from consumer.track import track as run
+
+    with _store(config, state) as store:
+        found, dead = run(store, file, _clock())
+    click.echo(
+        f"{file}: {found.messages} new visits and attempts of {found.rows}"
+        + (f", {dead} dead letters" if dead else ""),
+        err=True,
+    )
 
 
 @cli.command()
@@ -471,15 +916,57 @@ def expire(config: Path | None, state: Path | None, ttl_days: int | None) -> Non
     click.echo(f"{weeks} weeks expired", err=True)
 
 
+@cli.command()
+@_option_config
+@_option_listen
+@click.option("--directory", type=click.Path(path_type=Path), help="This worker's own files, made where absent.")
+@click.option("--state", type=click.Path(path_type=Path), help="A state directory whose calibrations hold.")
+def worker(config: Path | None, listen: str | None, directory: Path | None, state: Path | None) -> None:
+    """Distributed mode: fold the events of some partitions of Kafka, until SIGTERM; docs/scaling.md."""
+    from consumer.worker_run import run
+
+    settings, calibrated = _settings(config, state)
+    kept = directory or Path(f"{settings.kafka.prefix}-worker")
+    raise SystemExit(run(settings, kept, calibrated, *_listen(settings, listen)))
+
+
+@cli.command()
+@_option_config
+@_option_listen
+@click.option("--from", "archives", multiple=True, type=click.Path(path_type=Path), help="Archives instead of the bus.")
+def bridge(config: Path | None, listen: str | None, archives: tuple[Path, ...]) -> None:
+    """Distributed mode: the live bus into Kafka, until SIGTERM; or archives, and then the end."""
+    from consumer.bridge_run import load, run
+
+    settings = load_settings(config)
+    if archives:
+        load(settings, archives, _clock())
+    else:
+        raise SystemExit(run(settings, config, *_listen(settings, listen), clock=_clock))
+
+
+@cli.command()
+@_options
+@_option_listen
+def totals(config: Path | None, state: Path | None, listen: str | None) -> None:
+    """Distributed mode: what the workers let through into the state, with the page, until SIGTERM."""
+    from consumer.totals_run import run
+
+    settings, directory = _settings(config, state)
+    raise SystemExit(run(settings, config, directory, *_listen(settings, listen), clock=_clock))
+
+
 @cli.command("check-config")
 @_option_config
 def check_config(config: Path | None) -> None:
     """Read the configuration as `consume` would, and say what is wrong with it."""
     from consumer.amqp_config import load, prepare
     from metrics.operator import read_token
+    from state.cohorts.definitions_file import read_definitions
 
     settings = load_settings(config)
     read_token(os.environ, settings.http.token_file)
+    read_definitions(settings.cohorts.definitions)
     load(config)
     prepare(settings.live.batch_messages)
     click.echo(f"{config or 'the default configuration'} is good")

@@ -1,6 +1,7 @@
 """config.toml as typed settings: what may stand under [consumer_config], its defaults and its bounds."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -94,6 +95,10 @@ def _that(holds: bool, value: Any) -> Any:
     return value
 
 
+def _brokers(text: str) -> str:
+    return ",".join(str(listen_at(one.strip())) for one in text.split(","))
+
+
 def _http_url(text: str) -> str:
     parts = urlsplit(text)
     return str(_that(parts.scheme in {"http", "https"} and bool(parts.hostname), text)).rstrip("/")
@@ -122,6 +127,11 @@ _SPANS = Kind(
 _DIRECTORY = Kind("the path of a directory", lambda value: Path(_that(_a(str, value) != "", value)))
 _FILE = Kind("the path of a file, or empty", lambda value: Path(value) if _a(str, value) else None)
 _LISTEN = Kind("HOST:PORT", lambda value: listen_at(_a(str, value)))
+_BROKERS = Kind("HOST:PORT, or several separated by commas", lambda value: _brokers(_a(str, value)))
+_PREFIX = Kind(
+    "up to 100 letters, digits, - and _",
+    lambda value: _that(re.fullmatch(r"[\w-]{1,100}", _a(str, value), re.ASCII) is not None, value),
+)
 _URL = Kind("an http(s) URL", lambda value: _http_url(_a(str, value)))
 _TTL = Kind(
     f"0 (keep) or an integer from {SHORTEST_EVENT_TTL_DAYS} on",
@@ -224,6 +234,39 @@ class SpamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """[consumer_config.kafka]: the distributed mode.
+
+    bootstrap: HOST:PORT of brokers, separated by commas.
+    prefix: topics and the consumer groups begin with it; one community each.
+    partitions: partitions of the topics by user, and so workers at most; fixed once there are topics.
+    replicas: copies of each partition.
+    retention_hours: hours for which Kafka keeps what was delivered; the log in the state keeps it for good.
+    batch_events: events that a worker or the bridge takes together at most.
+    batch_ms: milliseconds that these wait for more of them at most.
+    """
+
+    bootstrap: str = _key("127.0.0.1:9092", _BROKERS)
+    prefix: str = _key("homecoming", _PREFIX)
+    partitions: int = _key(8, _from(1, 1_000))
+    replicas: int = _key(1, _from(1, 10))
+    retention_hours: int = _key(336, _from(1))
+    batch_events: int = _key(1_000, _from(1, 10_000))
+    batch_ms: int = _key(100, _from(1, 60_000))
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSettings:
+    """[consumer_config.cohorts]: what the community calls its events, campaigns and cohorts.
+
+    definitions: path of their TOML file, relative to the working directory; empty where nothing is defined. It is
+        read again whenever it has changed.
+    """
+
+    definitions: Path | None = _key("", _FILE)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything under [consumer_config]; Settings() are the defaults."""
 
@@ -232,6 +275,8 @@ class Settings:
     http: HttpSettings = HttpSettings()
     catch_up: CatchUpSettings = CatchUpSettings()
     spam: SpamSettings = SpamSettings()
+    cohorts: CohortSettings = CohortSettings()
+    kafka: KafkaSettings = KafkaSettings()
 
     def rules(self) -> Rules:
         """The definitions under which the views are derived."""

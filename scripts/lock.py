@@ -10,7 +10,7 @@ def main() -> None:
     """The image's versions first; the development ones agree with them."""
     options = sys.argv[1:]
     for extra in (
-        ["--extra", "schemas", "--output-file", "requirements.lock"],
+        ["--extra", "schemas", "--extra", "scale", "--output-file", "requirements.lock"],
         ["--all-extras", "--constraint", "requirements.lock", "--output-file", "requirements-dev.lock"],
     ):
         command = [sys.executable, "-m", "uv", *RESOLVE, "--custom-compile-command", "make lock"]

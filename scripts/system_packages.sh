@@ -1,5 +1,5 @@
 #!/bin/sh
-# What pip cannot install: a broker, Prometheus and Alertmanager for the tests, and venv where Debian splits it off.
+# What pip cannot install: a broker, Prometheus, Alertmanager, Chromium and Java (which runs Kafka) for the tests, and venv where Debian splits it off.
 # Installs what is missing when it is root on Debian; otherwise it says the command and goes on.
 set -eu
 
@@ -7,6 +7,9 @@ missing=""
 [ -x /usr/sbin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null || missing="$missing rabbitmq-server"
 command -v promtool >/dev/null || missing="$missing prometheus"
 command -v amtool >/dev/null || missing="$missing prometheus-alertmanager"
+command -v chromium >/dev/null || missing="$missing chromium"
+command -v java >/dev/null || missing="$missing openjdk-17-jre-headless"
+command -v mvn >/dev/null || missing="$missing maven"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -n "$missing" ] || exit 0
 

@@ -1,65 +1,23 @@
 """The demo as people start it."""
 
-import re
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.program import PATIENCE_S, PROGRAM
+from tests.support.demo import Demo
+from tests.support.program import PATIENCE_S, PROGRAM, call, good, refused
 from tests.support.waiting import until
-
-
-class Demo:
-    """A running demo; `said` grows with its standard error."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.said = ""
-        self.process = subprocess.Popen(
-            [*PROGRAM, "demo", "--weeks", "2", "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={"PATH": "", "TMPDIR": str(folder)},
-        )
-        self._reader = Thread(target=self._listen)
-        self._reader.start()
-
-    def _listen(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said += line
-
-    def url(self) -> str | None:
-        """Where the page is, once that was said."""
-        assert self.process.poll() is None, self.said
-        found = re.search(r"http://127\.0\.0\.1:\d+", self.said)
-        return found[0] if found else None
-
-    def end(self) -> str:
-        """Its standard output, once it has ended."""
-        self.process.wait(PATIENCE_S)
-        self._reader.join()
-        assert self.process.stdout is not None
-        return self.process.stdout.read()
-
-    def close(self) -> None:
-        """End it by force, if it has not ended."""
-        self.process.kill()
-        self.end()
-        with self.process:
-            pass  # closes the pipes
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    demo = Demo(tmp_path)
+    demo = Demo(tmp_path, "--weeks", "2")
     yield demo
     demo.close()
 
@@ -110,6 +68,20 @@ def test_the_demo_ends_while_it_prepares(demo: Demo) -> None:
     demo.end()
     assert demo.process.returncode == 0, demo.said
     assert list(demo.folder.iterdir()) == []
+
+
+def test_a_state_that_is_named_is_kept_with_its_definitions(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--weeks", "2", "--state", str(tmp_path / "kept"))
+    try:
+        until(demo.url, lambda: demo.said)
+        demo.process.terminate()
+        demo.end()
+    finally:
+        demo.close()
+    defined = tmp_path / "kept" / "definitions.toml"
+    told = good(call("events", "--state", tmp_path / "kept", "--definitions", defined, "--format", "json"))
+    assert len(json.loads(told.out)["events"]) == 4
+    assert "has a state already" in refused(call("demo", "--state", tmp_path / "kept"))
 
 
 def test_a_taken_address_is_one_line(demo: Demo) -> None:

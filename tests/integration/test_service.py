@@ -92,7 +92,7 @@ def test_readers_see_a_backfill_arrive_and_never_fail(served: Serving, archive: 
     assert feeding.returncode == 0, said
     assert seen == sorted(seen)
     assert served.series("homecoming_events_total") > max(seen[0], 1_000)
-    assert "2024-05-06" in served.get("/").text
+    until(lambda: "2024-05-06" in served.get("/").text, served.said)  # an answer is given again for seconds
 
 
 def test_a_state_that_vanishes_is_503_until_it_is_back(served: Serving, archive: Path, tmp_path: Path) -> None:

@@ -279,3 +279,40 @@ def test_bots_that_say_so() -> None:
     assert decode(delivery({"agent": "ada", "bot": True}), NOW).events[0].is_bot
     assert decode(delivery({"body": {"sender": {"login": "b", "type": "Bot"}}}), NOW).events[0].is_bot
     assert not decode(delivery({"agent": "robot"}), NOW).events[0].is_bot
+
+
+def test_an_edit_that_closes_an_issue_says_so() -> None:
+    def object_of(status: str, *fields: str) -> str | None:
+        body = {"agent": "ada", "fields": [*fields], "issue": {"full_url": "https://x/issue/1", "status": status}}
+        return decode(delivery(body, "io.pagure.prod.pagure.issue.edit"), NOW).events[0].object
+
+    assert object_of("Closed", "status", "close_status") == "https://x/issue/1#closed"
+    assert object_of("Open", "status") == "https://x/issue/1"
+    assert object_of("Closed", "title") == "https://x/issue/1", "it was closed before"
+
+
+def test_mails_of_one_thread_share_an_object_up_to_the_hash() -> None:
+    archive = "https://lists.example/archives/list/devel@lists.example"
+
+    def object_of(**headers: str) -> str | None:
+        said = {key.replace("_", "-"): text for key, text in headers.items()}
+        body = {
+            "mlist": {"list_name": "devel", "fqdn_listname": "devel@lists.example"},
+            "msg": {"from": "Ada <ada@example.org>", "date": "Mon, 03 Jun 2024 00:00:00 +0000", **said},
+            "url": f"{archive}/message/OWNHASH/",
+            "usernames": ["ada"],
+        }
+        event = decode(delivery(body, "org.fedoraproject.prod.mailman.receive"), NOW).events[0]
+        assert event.project == "devel"
+        return event.object
+
+    opening = object_of(message_id="<ant>")
+    # Mailman's own documentation has this id and its hash.
+    assert opening == f"{archive}/thread/MS6QLWERIJLGCRF44J7USBFDELMNT2BW/"
+    first = object_of(message_id="<2@x>", in_reply_to="<ant>")
+    deep = object_of(message_id="<3@x>", in_reply_to="<2@x>", references="<ant>\n <2@x>")
+    assert first is not None
+    assert deep is not None
+    assert {first.partition("#")[0], deep.partition("#")[0]} == {opening}
+    assert first != deep
+    assert object_of(message_id="garbled") is None, "no thread is known"

@@ -13,6 +13,7 @@ import homecoming
 from consumer.service import registry_of
 from consumer.settings import SECTIONS, Settings
 from metrics.hotpath import HotPath
+from metrics.worker import WorkerSeries
 from state.calibrations import write_calibration
 from state.spam.calibration import Calibration
 from state.store import open_store, raise_watermark
@@ -46,6 +47,7 @@ def families() -> dict[str, str]:
         write_calibration(Path(folder), Calibration(version="2026w47", made_at=1, signups=(1.0,) * 168))
         registry = registry_of(Path(folder), Settings())
         HotPath(registry, lambda: 0, fallbacks=lambda: 0)
+        WorkerSeries(registry)
         return {family.name: family.type for family in registry.collect() if family.name.startswith("homecoming_")}
 
 

@@ -89,7 +89,7 @@ def test_half_space_trees_are_compared_where_river_is(history: History) -> None:
 
 def test_the_cost_is_measured_over_all_of_them(history: History) -> None:
     cost = measure(history, Calibrations())
-    recent = [post for _, post in history.posts if post.at >= history.end - 8 * WEEK]
+    recent = [post for _, post in history.posts if post.at >= history.end - 16 * WEEK]
     assert cost.in_order + cost.late == len(recent)
     assert cost.in_order_us > 0
     assert cost.late_us > 0

@@ -16,8 +16,10 @@ LAYERS = ("homecoming", "consumer", "metrics", "state")
 PURE_LIBRARY = {
     "bisect",
     "collections",
+    "csv",
     "dataclasses",
     "datetime",
+    "difflib",
     "enum",
     "fnmatch",
     "functools",
@@ -26,6 +28,7 @@ PURE_LIBRARY = {
     "itertools",
     "json",
     "math",
+    "tomllib",
     "operator",
     "re",
     "statistics",

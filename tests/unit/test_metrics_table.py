@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from metrics.formats import retention_csv, retention_json, status_json
-from metrics.page import render
-from metrics.privacy import hide
 from metrics.rate import percent
 from metrics.table import show_retention, show_status
 from state.cells import CellState
@@ -128,7 +126,6 @@ def test_an_empty_state_says_what_to_do() -> None:
     assert "homecoming backfill" in text_of(NOTHING)[0]
     assert json.loads(retention_json(NOTHING)) == {"as_of": None, "population": "all", "cohorts": []}
     assert retention_csv(NOTHING) == "week,size,offset,users,state\n"
-    assert "homecoming backfill" in render(NOTHING, STATUS._replace(watermark=None), 5)
 
 
 def test_status_is_the_contract() -> None:
@@ -157,24 +154,3 @@ def test_status_for_people_has_a_line_a_figure() -> None:
         "flags open": "1",
         "schema version": "1",
     }
-
-
-@given(tables(), st.integers(1, 10_000))
-def test_small_cohorts_are_hidden_and_others_untouched(table: Retention, k: int) -> None:
-    shown = hide(table, k)
-    assert shown.cohorts == tuple(c for c in table.cohorts if c.size >= k)
-    html = render(table, STATUS, k)
-    for cohort in table.cohorts:
-        assert (f'<th scope="row">{week_name(cohort.week)}</th>' in html) == (cohort.size >= k)
-    assert ("not shown" in html) == (shown != table)
-
-
-def test_the_answers_count_final_cells_alone() -> None:
-    def cohort(week: int, later: Cell) -> Cohort:
-        return Cohort(week, 10, (Cell(0, 10, "final"), later))
-
-    table = Retention(AS_OF, "all", (cohort(FIRST, Cell(1, 3, "final")), cohort(FIRST + 1, Cell(1, 9, "open"))))
-    html = render(table, STATUS, 5)
-    assert "came back the week after" in html
-    assert "<strong>30%</strong> <small>3 of 10</small>" in html
-    assert "after 4 weeks" not in html

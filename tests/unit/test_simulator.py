@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 
 from consumer.decode import decode_record
 from consumer.simulation.kinds import KINDS
-from consumer.simulator import BOTS, Row, Scenario, Simulation, live, rows, simulate, wire, write
+from consumer.simulator import BOTS, Row, Scenario, Simulation, definitions_toml, live, rows, simulate, wire, write
+from state.cohorts.definitions import parse_definitions
 from state.errors import HomecomingError
-from state.weeks import SECOND, WEEK, event_time, week_of, week_start
+from state.weeks import DAY, SECOND, WEEK, event_time, week_of, week_start
 
 END = event_time(datetime(2024, 6, 27, 15, tzinfo=UTC))
 SMALL = Scenario(seed=1, weeks=4, end=END, signups_per_week=60, core_users=40)
@@ -31,6 +33,11 @@ def small() -> Simulation:
 @pytest.fixture(scope="module", params=[1, 2])
 def half_a_year(request: pytest.FixtureRequest) -> Simulation:
     return simulate(Scenario(seed=request.param, weeks=26, end=END))
+
+
+@pytest.fixture(scope="module")
+def with_programmes() -> Simulation:
+    return simulate(replace(SMALL, weeks=24, incidents=(), programmes=True))
 
 
 def test_equal_scenarios_give_equal_simulations(small: Simulation) -> None:
@@ -79,13 +86,23 @@ def test_ids_differ_and_nobody_does_the_same_twice_in_a_second(half_a_year: Simu
     assert len({(m.at, m.kind, m.user) for m in messages}) == len(messages)
 
 
-def test_every_kind_occurs(half_a_year: Simulation) -> None:
-    assert {m.kind for m in half_a_year.messages} == set(KINDS)
+#: Kinds that occur only where the scenario has programmes.
+OF_THREADS = {
+    "bodhi.update.request.testing",
+    "discourse.like.accepted_solution",
+    "mailman.receive",
+    "pagure.issue.edit",
+}
 
 
-def test_wire_is_what_the_schema_classes_would_have_recorded(small: Simulation) -> None:
+def test_every_kind_occurs(half_a_year: Simulation, with_programmes: Simulation) -> None:
+    assert {m.kind for m in half_a_year.messages} == set(KINDS) - OF_THREADS
+    assert {m.kind for m in with_programmes.messages} == set(KINDS)
+
+
+def test_wire_is_what_the_schema_classes_would_have_recorded(small: Simulation, with_programmes: Simulation) -> None:
     seen: Counter[str] = Counter()
-    for message in small.messages:
+    for message in [*small.messages, *with_programmes.messages]:
         seen[message.kind] += 1
         if seen[message.kind] > 40:
             continue
@@ -118,10 +135,13 @@ def test_rows_name_the_people_of_the_schema_classes(small: Simulation) -> None:
                 assert [name for name, role in people.items() if role == "actor"] == [agent]
 
 
-def test_rows_are_the_events_that_the_wire_decodes_to(small: Simulation) -> None:
-    for message in islice(small.messages, 0, None, 3):
+def test_rows_are_the_events_that_the_wire_decodes_to(small: Simulation, with_programmes: Simulation) -> None:
+    threads = [m for m in with_programmes.messages if m.kind in OF_THREADS]
+    for message in [*islice(small.messages, 0, None, 3), *threads]:
         events = decode_record(wire(message), now=END).events
         decoded = {(e.msg_id, e.at, e.topic, e.user, e.role, e.size, e.unit, e.content_hash) for e in events if e.user}
+        if message.kind in OF_THREADS:
+            assert {e.object for e in events} == {r.object for r in rows([message])}
         told = {
             (r.msg_id, r.sent_at, r.topic, r.username, r.role, r.size, r.unit, r.content_hash) for r in rows([message])
         }
@@ -168,6 +188,46 @@ def test_the_cohort_triangle_looks_like_a_community(half_a_year: Simulation) -> 
     assert 0.03 < retention(12) < 0.08
     sizes = Counter(week for week in cohort.values() if week <= last_full)
     assert all(220 < size < 420 for size in sizes.values())
+
+
+def test_programmes_are_defined_as_they_happen(with_programmes: Simulation) -> None:
+    definitions = parse_definitions(definitions_toml(with_programmes.scenario), "simulated")
+    assert len(definitions.events) == len(definitions.campaigns) == 4
+    awarded: dict[str | None, set[str]] = defaultdict(set)
+    first: dict[str | None, int] = {}
+    for row in rows(with_programmes):
+        if row.topic.endswith("badges.badge.award"):
+            awarded[row.object].add(row.username)
+            first.setdefault(row.object, row.sent_at)
+    for one in definitions.events.values():
+        assert len(awarded[one.badge]) > 25
+        assert one.start is not None
+        assert 0 <= first[one.badge] - one.start < DAY
+        if one.successor:
+            assert awarded[one.badge] & awarded[definitions.events[one.successor].badge]
+    assert {one.badge for one in definitions.campaigns.values()} - {None} <= set(awarded)
+
+
+def test_replies_belong_to_threads(with_programmes: Simulation) -> None:
+    opened = {row.object for row in rows(with_programmes) if row.topic.endswith(("topic_created", "issue.new"))}
+    replies = [row for row in rows(with_programmes) if row.topic.endswith(("post_created", "issue.comment.added"))]
+    assert sum(row.object in opened for row in replies) > 0.9 * len(replies)
+
+
+@pytest.mark.parametrize("weeks", [1, 2, 5])
+def test_programmes_fit_into_any_history(weeks: int) -> None:
+    scenario = replace(SMALL, weeks=weeks, programmes=True)
+    times = [m.at for m in simulate(scenario).messages]
+    assert times == sorted(times)
+    assert scenario.start <= times[0]
+    coming = list(islice(live(scenario, scenario.end), 500))
+    assert [m.at for m in coming] == sorted(m.at for m in coming)
+
+
+def test_without_programmes_nothing_of_them_shows(small: Simulation, tmp_path: Path) -> None:
+    assert definitions_toml(SMALL) == ""
+    write(small, tmp_path)
+    assert "programmes" not in (tmp_path / "truth.json").read_text(encoding="utf-8")
 
 
 def test_live_goes_on_where_the_history_ends(small: Simulation) -> None:
