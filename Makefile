@@ -39,8 +39,9 @@ format: setup
 bench: setup ## what the README claims; each file of benchmarks/ runs by itself too
 	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
-soak: setup
+soak: setup ## a long random run; then the one on Kafka, with its kills
 	$(BIN)/python benchmarks/soak.py $(ARGS)
+	$(BIN)/python benchmarks/soak_kafka.py
 
 dashboards: setup ## Grafana's, out of metrics/dashboards/
 	$(BIN)/python -m metrics.dashboards deploy/grafana/dashboards

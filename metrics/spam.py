@@ -7,14 +7,11 @@ from pathlib import Path
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from state.calibrations import read_calibrations
-from state.spam.calibration import hour_of_week
+from state.signups import expected_signups
 from state.spam.lifecycle import ACCOUNT_RULES, SEVERITIES, WAVE_RULES, wave_ends
 from state.spam.track import FLAG_LIFE
 from state.store import get_meta
-from state.weeks import HOUR, SECOND, week_of
-
-#: Weeks whose sign-ups are what an hour expects where nobody has calibrated yet.
-_USUAL_WEEKS = 4
+from state.weeks import HOUR, SECOND
 
 
 def spam_families(
@@ -33,8 +30,9 @@ def spam_families(
         "SELECT coalesce(sum(users), 0) FROM cohort_week WHERE offset = 0 AND population = 'all'"
     ).fetchone()
     yield CounterMetricFamily("homecoming_signups", "Accounts that were created.", signups)
-    calibration, _ = read_calibrations(directory).in_force(now)
-    expected = calibration.signups[hour_of_week(now)] if calibration.signups else _usual(conn, now)
+    calibrations = read_calibrations(directory)
+    calibration, _ = calibrations.in_force(now)
+    expected = expected_signups(conn, calibrations, range(now, now + 1))[now]
     if expected is not None:
         yield GaugeMetricFamily(
             "homecoming_signups_expected", "Sign-ups that the current hour of the week expects.", value=expected
@@ -96,13 +94,3 @@ def _active_waves(conn: sqlite3.Connection, now: int) -> Metric:
         ).fetchone()
         found.add_metric([rule.removeprefix("wave-")], until is not None and now < wave_ends(rule, until))
     return found
-
-
-def _usual(conn: sqlite3.Connection, now: int) -> float | None:
-    """Sign-ups an hour over the last whole weeks; None without any."""
-    this = week_of(now)
-    (signups,) = conn.execute(
-        "SELECT sum(users) FROM cohort_week WHERE offset = 0 AND population = 'all' AND cohort >= ? AND cohort < ?",
-        (this - _USUAL_WEEKS, this),
-    ).fetchone()
-    return None if signups is None else signups / (_USUAL_WEEKS * 168)

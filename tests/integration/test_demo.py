@@ -80,7 +80,9 @@ def test_a_state_that_is_named_is_kept_with_its_definitions(tmp_path: Path) -> N
         demo.close()
     defined = tmp_path / "kept" / "definitions.toml"
     told = good(call("events", "--state", tmp_path / "kept", "--definitions", defined, "--format", "json"))
-    assert len(json.loads(told.out)["events"]) == 4
+    events = json.loads(told.out)["events"]
+    assert len(events) == 4
+    assert any(event["attendees"] for event in events), "badges of the imported history"
     assert "has a state already" in refused(call("demo", "--state", tmp_path / "kept"))
 
 
