@@ -117,6 +117,7 @@ def _say(url: str, directory: Path, begins: int, *, kept: bool) -> None:
 Homecoming is live with a simulated community.
 
   {url}           the page: who of each week's sign-ups came back
+  {url}/programmes   did events and campaigns bring people who stayed
   {url}/metrics   what Prometheus scrapes
   homecoming retention --state {directory}
   homecoming flags --state {directory}

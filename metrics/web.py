@@ -26,6 +26,7 @@ from metrics.headers import SecurityHeaders
 from metrics.hotpath import HotPath, wall_clock
 from metrics.limits import Limits
 from metrics.openapi import describe
+from metrics.page.programmes.routes import programme_page_routes
 from metrics.page.routes import page_routes
 from metrics.privacy import MIN_COHORT
 from metrics.probes import probe_routes
@@ -48,6 +49,7 @@ ROUTERS: tuple[Callable[[Context], APIRouter], ...] = (
 #: The same for what depends on what a community defines: a router made for a Context and the definitions in force.
 DEFINED_ROUTERS: tuple[Callable[[Context, Callable[[], Definitions]], APIRouter], ...] = (
     programme_routes,
+    programme_page_routes,
     upload_routes,
     usermetrics_routes,
 )

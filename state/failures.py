@@ -50,6 +50,9 @@ def _of_sqlite(error: sqlite3.Error, database: Path) -> HomecomingError | None:
 
 def _of_duckdb(error: Exception, database: Path) -> HomecomingError | None:
     duckdb = sys.modules.get("duckdb")  # not loaded where it is not used
+    if duckdb is not None and isinstance(error, duckdb.OutOfMemoryException):
+        what = str(error).partition("\n")[0]
+        return StateError(f"{database.parent} holds more than this step has memory for ({what}): nothing was changed")
     if duckdb is None or not isinstance(error, duckdb.IOException):
         return None
     what = str(error).partition("\n")[0]

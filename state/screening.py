@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain, groupby
+from itertools import chain, groupby, product
 from math import inf
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,8 +43,12 @@ _NAMES_AT_ONCE = 2_000
 
 _ROWS_AT_ONCE = 20_000
 
-#: DuckDB's share: Python holds the sign-ups beside it.
-_MEMORY_LIMIT = "140MB"
+#: DuckDB's share in megabytes, up to so many accounts and for each thousand more: Python holds the sign-ups beside it,
+#: and whoever is new is looked at post by post. With less it writes to disk what it needs again at once, then gives up.
+_MEMORY_MB, _FOR_USERS, _MB_A_THOUSAND = 140, 150_000, 0.5
+
+#: Posts of low tenure that are grouped at a time: groups and their join must fit into that share.
+_POSTS_AT_ONCE = 1_000_000
 
 
 def touch(conn: sqlite3.Connection, week: int) -> None:
@@ -75,7 +79,8 @@ def screen(store: Store, start: int) -> None:
     expired_through = get_meta(conn, "expired_through")
     if expired_through is not None:
         start = max(start, week_end(expired_through))  # day summaries have no order: what was found there stays
-    with connect(store.directory, _MEMORY_LIMIT) as duck:
+    users_more = max(0, get_meta(conn, "users", 0) - _FOR_USERS)
+    with connect(store.directory, f"{_MEMORY_MB + users_more * _MB_A_THOUSAND // 1000:.0f}MB") as duck:
         define_log(duck, conn, store.directory)
         define_posts(store, duck, start - SIGNUPS_KEPT)
         with ThreadPoolExecutor(max_workers=1) as pool:  # Python goes through the waves while DuckDB selects accounts
@@ -197,16 +202,20 @@ def _crowded_days(duck: "duckdb.DuckDBPyConnection", needed: _Needed, since: int
     """Account -> days on which it may have crossed a limit, by how much it posted until then."""
     hours = f"bit_count(bit_or(1::UINTEGER << (sent // {HOUR} % 24)::UINTEGER))"
     days: dict[str, list[int]] = defaultdict(list)
-    for posts, span, enough in (
+    (rows,) = duck.execute("SELECT count(*) FROM early").fetchall()[0]
+    parts = 1 + rows // _POSTS_AT_ONCE
+    tests = (
         ("early", DAY, needed.crowd),
         ("early", needed.span, needed.burst),
         ("returned", needed.span, needed.burst),
-    ):
+    )
+    for part, (posts, span, enough) in product(range(parts), tests):
         found = duck.execute(
             f"""WITH single AS (
                 SELECT username, sent // {span} AS span, count(*) FILTER (kind = 0) AS threads,
                     count(*) FILTER (kind <> 0) AS others, {hours} AS hours
-                FROM {posts} WHERE kind IS NOT NULL AND sent >= {since} GROUP BY ALL
+                FROM {posts} WHERE kind IS NOT NULL AND sent >= {since} AND hash(username) % {parts} = {part}
+                GROUP BY ALL
             ), pair AS (
                 SELECT today.username, today.span, today.threads + coalesce(eve.threads, 0) AS threads,
                     today.others + coalesce(eve.others, 0) AS others, today.hours + coalesce(eve.hours, 0) AS hours

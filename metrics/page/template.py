@@ -51,3 +51,4 @@ for _part in _ENVIRONMENT.list_templates(extensions=["html"]):
     _ENVIRONMENT.get_template(_part)
 
 PAGE = _ENVIRONMENT.get_template("page.html")
+PROGRAMMES = _ENVIRONMENT.get_template("programmes/page.html")

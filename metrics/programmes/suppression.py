@@ -125,8 +125,12 @@ def public_discussions(discussions: Discussions, k: int) -> Discussions:
 
 
 def public_funnel(funnel: Funnel, k: int) -> Funnel:
-    """Without figures where the cohort has fewer than k members; no step, and no drop, of 1 to k-1 people."""
-    if funnel.members is not None and 0 < funnel.members < k:
+    """Without figures where the cohort has fewer than k members; no step, and no drop, of 1 to k-1 people.
+
+    Nor for several cohorts together: the difference of two such answers may be one person.
+    """
+    combined = any(operator in funnel.cohort for operator in "~&")
+    if combined or (funnel.members is not None and 0 < funnel.members < k):
         nothing = tuple(Step(step.name, None, None, 0, step.state) for step in funnel.steps)
         return funnel._replace(members=None, steps=nothing)
     counts = {("members", 0): funnel.members or 0}

@@ -68,12 +68,13 @@ def test_every_switch_is_a_link(open_page: OpenPage, javascript: bool) -> None:
 def test_the_keyboard_reaches_everything(open_page: OpenPage) -> None:
     page = open_page()
     reached = []
-    for _ in range(20):
+    for _ in range(24):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate("document.activeElement.textContent.trim().slice(0, 20) || document.activeElement.id")
         )
-    assert reached[:5] == ["everybody", "engaged", "with", "without", "side by side"]
+    pages = ["Who comes back", "Events and campaigns"]
+    assert reached[:7] == [*pages, "everybody", "engaged", "with", "without", "side by side"]
     assert {"52", "The days as a table", "token", "Show names", "Prometheus metrics"} <= set(reached)
     page.get_by_role("link", name="without", exact=True).focus()
     page.keyboard.press("Enter")

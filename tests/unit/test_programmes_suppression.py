@@ -109,3 +109,9 @@ def test_funnels(simulated: Community) -> None:
     known = (by_name["registered"].users, by_name["contributed"].users)
     assert known != (registered.users, contributed.users), "their difference would tell"
     assert by_name["contributed"].drop is None
+
+
+def test_cohorts_together_have_no_public_funnel(simulated: Community) -> None:
+    for cohort in ("all~month:2024-05", "all&month:2024-05"):
+        shown = public_funnel(ask(simulated.directory, funnel, simulated.definitions, cohort), 1)
+        assert {step.users for step in shown.steps} == {None}, "the difference of two may be one person"
