@@ -9,7 +9,8 @@ sum.
 from dataclasses import replace
 from typing import NamedTuple
 
-from metrics.asking.work import PUBLIC_TERMS, Worked, parts_of
+from metrics.asking.apart import PUBLIC_TERMS, parts_of
+from metrics.asking.work import Worked
 from metrics.programmes.suppression import hidden
 from metrics.standard.answer import Row
 from metrics.standard.registry import METRICS

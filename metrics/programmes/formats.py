@@ -91,7 +91,9 @@ def discussion_rows(discussions: Discussions) -> Iterator[tuple[object, ...]]:
 def funnel_object(funnel: Funnel) -> dict[str, Any]:
     """`{"as_of", "exact", "cohort", "members", "t_h", "n", "sunset_h", "steps": [{"step", "users", "of", ...}]}`."""
     steps = [dict(zip(FUNNEL_COLUMNS[1:], row[1:], strict=True)) for row in funnel_rows(funnel)]
-    return funnel._asdict() | {"as_of": _moment(funnel.as_of), "steps": steps}
+    said = funnel._asdict() | {"as_of": _moment(funnel.as_of), "steps": steps}
+    del said["apart"]  # for the public's sake alone
+    return said
 
 
 def funnel_rows(funnel: Funnel) -> Iterator[tuple[object, ...]]:

@@ -7,6 +7,7 @@ brought in (topics track.visit and track.attempt), and not measured otherwise.
 import sqlite3
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from metrics.asking.apart import fewest_apart
 from metrics.programmes.activity import TRACK, define_activity
 from metrics.programmes.participants import define_registrations
 from metrics.programmes.spans import is_exact
@@ -56,7 +57,7 @@ class Funnel(NamedTuple):
     """The steps of one cohort in their order. members: the cohort's size, registration known or not.
 
     t_h: hours after registration from which on staying counts; n: contributions it takes; sunset_h: hours within
-    which, 0 for any time.
+    which, 0 for any time. apart: what `fewest_apart` says of the cohort.
     """
 
     as_of: int | None
@@ -67,6 +68,7 @@ class Funnel(NamedTuple):
     n: int
     sunset_h: int
     steps: tuple[Step, ...]
+    apart: int | None
 
 
 _STAYED = """
@@ -113,6 +115,7 @@ def funnel(
     """
     as_of = get_meta(conn, "watermark")
     define_members(duck, conn, cohort, definitions, rules)
+    apart = fewest_apart(duck, conn, cohort, definitions, rules)
     define_registrations(duck, conn, "member")
     define_activity(duck, conn, rules)
     (members,) = duck.execute("SELECT count(DISTINCT username) FROM member").fetchall()[0]
@@ -129,7 +132,7 @@ def funnel(
         Step("contributed", contributed, registered, 0, "final" if all_in else "open"),
         Step("stayed", stayed, contributed - early, early, "final" if nothing_to_come else "open"),
     )
-    return Funnel(as_of, was_exact, cohort, members, t_h, n, sunset_h, steps)
+    return Funnel(as_of, was_exact, cohort, members, t_h, n, sunset_h, steps, apart)
 
 
 def _span(cohort: str, definitions: Definitions) -> tuple[int, int] | None:

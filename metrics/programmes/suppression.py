@@ -127,10 +127,10 @@ def public_discussions(discussions: Discussions, k: int) -> Discussions:
 def public_funnel(funnel: Funnel, k: int) -> Funnel:
     """Without figures where the cohort has fewer than k members; no step, and no drop, of 1 to k-1 people.
 
-    Nor for several cohorts together: the difference of two such answers may be one person.
+    Nor where fewer than k stand between the cohort and a part of its expression: two answers would tell of them.
     """
-    combined = any(operator in funnel.cohort for operator in "~&")
-    if combined or (funnel.members is not None and 0 < funnel.members < k):
+    few = [count for count in (funnel.members, funnel.apart) if count is not None and count < k]
+    if few and funnel.members:
         nothing = tuple(Step(step.name, None, None, 0, step.state) for step in funnel.steps)
         return funnel._replace(members=None, steps=nothing)
     counts = {("members", 0): funnel.members or 0}

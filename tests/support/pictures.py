@@ -129,4 +129,5 @@ FUNNEL = Funnel(
         Step("contributed", 60, 100, 0, "open"),
         Step("stayed", 15, 60, 7, "open"),
     ),
+    apart=None,
 )
