@@ -27,7 +27,8 @@ OTHER = "other"
 
 def headers_of(message: Message) -> Mapping[str, Any]:
     """The message's AMQP headers, for which the library has no public name."""
-    return message._headers  # noqa: SLF001
+    # Not `_headers`, whose type annotation is worked out at each call: a message is asked three times.
+    return message._properties.headers or {}  # noqa: SLF001
 
 
 class Schemas:

@@ -57,6 +57,7 @@ class Worker:
         self._topics = topics_of(settings)
         self._accounts: dict[str, Account] = {}
         self._active = 0.0  #: when the last batch began or ended
+        self._deals = 0  #: how often partitions were dealt
         self.is_recovered = False
         self.app = self._app(directory)
         self._order = Order(self.app, self._topics.events)
@@ -125,6 +126,7 @@ class Worker:
 
     async def _take(self, stream: Any, batch: Sequence[Any]) -> None:
         self._active = time.monotonic()
+        deal = self._deals
         dispositions: list[str] = []
         waiting: list[Awaitable[Any]] = []
         by_partition: dict[int, list[Any]] = defaultdict(list)
@@ -138,6 +140,10 @@ class Worker:
             touched: dict[str, Account] = {}
             passed = [value for event in events if (value := self._look(event, touched, dispositions, waiting))]
             await self._tell(partition, touched)
+            if deal != self._deals:
+                # The partition may be another worker's by now, and its values later than these. Nothing of the batch
+                # is acknowledged, so its events are read again.
+                return
             waiting += [await self._keep(partition, name, account) for name, account in touched.items()]
             waiting += [
                 await self._send(self._topics.accepted, None, accepted_record(part), partition)
@@ -257,6 +263,7 @@ class Worker:
 
     def _forget(self) -> None:
         """Partitions may come back after another worker has gone on with them."""
+        self._deals += 1
         self._accounts.clear()
         self._order.forget()
 

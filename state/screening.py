@@ -24,7 +24,7 @@ from state.spam.calibration import SCORE_CAP, Calibrations
 from state.spam.detector import SIGNUPS_KEPT
 from state.spam.lifecycle import ACCOUNT_RULES, Flagged
 from state.spam.posts import Post
-from state.spam.texts import KNOWN_FOR, OF_ONE, Copy, Texts, crossings_of
+from state.spam.texts import OF_ONE, REACH, Copy, Texts, crossings_of
 from state.spam.track import DORMANT_WEEKS, FLAG_LIFE, Track, dormant, low_tenure
 from state.spam.waves import SignUps, Wave
 from state.store import Store, get_meta, set_meta
@@ -129,7 +129,7 @@ def _accounts(
     _define_returned(conn, duck, start - FLAG_LIFE, needed.posts)
     days = _crowded_days(duck, needed, start - FLAG_LIFE)
     users = load_all(conn, [*days, *_flagged(conn, start)])
-    texts, posters = _texts(conn, duck, start - FLAG_LIFE - KNOWN_FOR)
+    texts, posters = _texts(conn, duck, start - FLAG_LIFE - REACH)
     users |= {name: state for name, state in posters.items() if texts.of(name)}
     away = {name for name in days if any(_came_back(users[name], day) for day in days[name])}
     found: list[Flagged] = []

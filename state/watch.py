@@ -16,7 +16,7 @@ from state.fold import UserState
 from state.log import files, parquet_sql
 from state.spam.detector import KEPT, LATENESS, SIGNUPS_KEPT, Detector, Seen
 from state.spam.lifecycle import Flagged
-from state.spam.texts import KNOWN_FOR
+from state.spam.texts import REACH
 from state.spam.track import Crossing
 from state.store import Store, add_meta, get_meta
 from state.users import load_users
@@ -163,7 +163,7 @@ def _recent(store: Store, watermark: int) -> list[Event]:
                 {
                     "since": since,
                     "posts_since": posts_since,
-                    "texts_since": posts_since - KNOWN_FOR,
+                    "texts_since": posts_since - REACH,
                     "creating": creating,
                     "content": content,
                 },

@@ -11,7 +11,7 @@ from state.rules import Rules
 from state.spam.calibration import WINDOW, Calibrations
 from state.spam.deeds import CREATION, PASSIVE, Deed, Kinds
 from state.spam.posts import Post
-from state.spam.texts import KNOWN_FOR, Texts, crossings_of
+from state.spam.texts import REACH, Texts, crossings_of
 from state.spam.track import DORMANT_WEEKS, Crossing, Track, dormant, low_tenure, tenured_from
 from state.spam.waves import HISTORY, SignUps, Wave
 from state.weeks import DAY, HOUR, week_end, week_of, week_start
@@ -111,7 +111,6 @@ class Detector:
 
     def _step(self, deeds: Sequence[Deed], users: Mapping[str, UserState], since: int) -> Seen:
         touched: dict[str, Track] = {}
-        shared: set[str] = set()
         signed_up = False
         regulars, texts, watermark = self._regulars, self.texts, self.watermark
         for deed in deeds:
@@ -124,13 +123,13 @@ class Detector:
             begins, ends = regulars.get(name, _NEVER)
             is_regular = begins <= at < ends and kind != CREATION
             if not is_regular and name in texts.early_days:
-                shared.update(texts.know(name, users[name]))
-            if text is not None and kind >= 0 and (others := texts.add(text, (at, msg_id, name), users[name])):
-                shared.update(others)
+                texts.know(name, users[name])
+            if text is not None and kind >= 0:
+                texts.add(text, (at, msg_id, name), users[name])
             if not is_regular:
                 signed_up |= self._noted(deed, users[name], touched)
         changed = {name for name, track in touched.items() if self._evaluate(name, track, users[name], since)}
-        changed.update(name for name in shared.union(touched) if self._repeat(name))
+        changed.update(name for name in touched.keys() | texts.changed() if self._repeat(name))
         if signed_up:
             self.signups.evaluate(self.calibrations)
         self._tidy()
@@ -223,7 +222,7 @@ class Detector:
         if len(entries) > SIGNUPS_AT_MOST:  # a good part at once: each time the rest is gone through again
             self.evictions += self.signups.drop_before(entries[SIGNUPS_AT_MOST // 3].at)
         self.signups.drop_before(self.watermark - SIGNUPS_KEPT)
-        self.evictions += self.texts.drop_before(horizon - KNOWN_FOR, COPIES_KEPT)
+        self.evictions += self.texts.drop_before(horizon - REACH, COPIES_KEPT)
 
 
 def _regular(user: UserState, at: int) -> tuple[int, int]:

@@ -6,53 +6,22 @@ earliest active days.
 """
 
 from bisect import bisect_left
-from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
 from state.fold import EARLY_DAYS, UserState
-from state.spam.calibration import WINDOW, Calibrations
+from state.spam.calibration import Calibrations
+from state.spam.repeats import KNOWN_FOR, OF_ONE, OF_SEVERAL, REACH, Copy, Posted, Repeated, Repeats
 from state.spam.track import BURST, CAP, FLAG_LIFE, SAME_TEXT, Crossing, Track
 from state.weeks import DAY, day_of, week_end, week_of
 
-#: A text is fresh when nobody posted it in the three days before the last three.
-_FRESH, KNOWN_FOR = 3 * DAY, 6 * DAY
-
-#: Posts of one text within 24 hours: of one account, and of several together.
-OF_ONE, OF_SEVERAL = 4, 8
+__all__ = ["OF_ONE", "OF_SEVERAL", "REACH", "Copy", "Repeated", "Texts", "crossings_of"]
 
 #: So many accounts of whom no text is kept any more are borne with before they are looked for.
 _NAMES_SPARED = 1_000
 
-#: Message ids that a crossing carries as its evidence at most.
-_EVIDENCE = 20
-
-
-class Copy(NamedTuple):
-    """One post of a text."""
-
-    at: int
-    msg_id: str
-    name: str
-
-
-#: A copy as it is kept: a plain tuple, because one is made of every post, and hardly any is ever looked at again.
-Posted = tuple[int, str, str]
-
-
 #: A day without texts.
 _NONE: Mapping[str, list[Posted]] = {}
-
-
-class Repeated(NamedTuple):
-    """Where an account becomes one of those who repeat a text: `copies` within 24 hours, by `accounts`."""
-
-    at: int
-    msg_id: str
-    copies: int
-    accounts: int
-    begins: int
-    evidence: tuple[str, ...]
 
 
 class Texts:
@@ -69,7 +38,9 @@ class Texts:
         #: Everybody who posted one of them -> their earliest active days.
         self.early_days: dict[str, tuple[int, ...]] = {}
         self._names_at_most = _NAMES_SPARED
-        self._found: dict[str, dict[str, list[Repeated]]] = {}  # text -> account -> its crossings
+        self._repeats: dict[str, Repeats] = {}  # text -> its copies, of those that may cross
+        self._texts_of: dict[str, set[str]] = defaultdict(set)  # account -> those of them that it posted
+        self._touched: set[str] = set()  # those of them that are to be looked at
         #: Event time at which the log begins; before it has some history no text is known to be fresh.
         self.begins: int | None = None
 
@@ -79,20 +50,24 @@ class Texts:
         made = cls()
         made.begins = begins
         made.early_days = {name: state.early_days for name, state in users.items()}
-        by_text: dict[str, list[Copy]] = defaultdict(list)
+        by_text: dict[str, list[Posted]] = defaultdict(list)
         for text, copy in copies:
             by_text[text].append(copy)
         for text, posted in by_text.items():
-            made._evaluate(text, posted)
+            made._repeat(text, posted)
+        made.changed()
         return made
 
     def begin(self, at: int) -> None:
         """The log begins at that event time, or earlier."""
         if self.begins is None or at < self.begins:
+            judged = self._judged()
             self.begins = at
+            if self._judged() != judged:
+                self._look_again(self._repeats)
 
-    def add(self, text: str, copy: Posted, user: UserState) -> Collection[str]:
-        """Somebody of whom `know` has heard posts the text; the accounts whose crossings may have changed."""
+    def add(self, text: str, copy: Posted, user: UserState) -> None:
+        """Somebody of whom `know` has heard posts the text."""
         at, _, name = copy
         if not self._begins <= at < self._ends:
             self._turn_to(day_of(at))
@@ -101,19 +76,23 @@ class Texts:
         copies = self._today.get(text)
         if copies is None:
             self._today[text] = [copy]
-            if text not in self._eve and text not in self._morrow and text not in self._found:
+            if text not in self._eve and text not in self._morrow and text not in self._repeats:
                 self.size += 1
-                return ()  # most of the time: in no 24 hours of which this post is a part is there another
+                return  # most of the time: in no 24 hours of which this post is a part is there another
         elif copy > copies[-1]:
             copies.append(copy)
         else:
             place = bisect_left(copies, copy)
             if copies[place] == copy:
-                return ()
+                return
             copies.insert(place, copy)
         self.size += 1
-        about = sum(len(texts.get(text, ())) for texts in (self._eve, self._today, self._morrow))
-        return self._evaluate(text, self._copies(text)) if about >= OF_ONE or text in self._found else ()
+        if repeats := self._repeats.get(text):
+            repeats.put(copy)
+            self._texts_of[name].add(text)
+            self._touched.add(text)
+        elif sum(len(texts.get(text, ())) for texts in (self._eve, self._today, self._morrow)) >= OF_ONE:
+            self._repeat(text, self._copies(text))
 
     def _turn_to(self, day: int) -> None:
         """The next posts are of that day."""
@@ -121,101 +100,94 @@ class Texts:
         self._eve, self._morrow = self._days.get(day - 1, _NONE), self._days.get(day + 1, _NONE)
         self._begins, self._ends = day * DAY, (day + 1) * DAY
 
-    def _copies(self, text: str) -> list[Copy]:
-        return [Copy(*copy) for day in sorted(self._days) for copy in self._days[day].get(text, ())]
+    def _copies(self, text: str) -> list[Posted]:
+        return [copy for day in sorted(self._days) for copy in self._days[day].get(text, ())]
 
-    def know(self, name: str, user: UserState) -> Collection[str]:
-        """An account's earliest active days may have changed; the accounts whose crossings may have, too."""
+    def _repeat(self, text: str, copies: list[Posted]) -> None:
+        """From now on the text may cross."""
+        self._repeats[text] = Repeats(copies)
+        self._touched.add(text)
+        for _, _, name in copies:
+            self._texts_of[name].add(text)
+
+    def know(self, name: str, user: UserState) -> None:
+        """An account's earliest active days may have changed."""
         known = self.early_days.get(name)
         if known is None or known == user.early_days:
-            return ()
+            return
         self.early_days[name] = user.early_days
-        if known == user.early_days[: len(known)]:
-            return ()  # later days alone: what was a new account then still was one
+        if known != user.early_days[: len(known)]:  # with later days alone, what was a new account then still was one
+            self._look_again(self._texts_of.get(name, ()))
+
+    def _look_again(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self._repeats[text].restart()
+            self._touched.add(text)
+
+    def changed(self) -> Collection[str]:
+        """The accounts whose crossings are others than when this was asked last."""
         changed: set[str] = set()
-        for text in list(self._found):  # an older account makes fewer crossings, so none where there are none
-            copies = self._copies(text)
-            if any(copy.name == name for copy in copies):
-                changed.update(self._evaluate(text, copies))
+        judged = self._judged()
+        for text in self._touched:
+            changed |= self._repeats[text].go_on(self._is_new, judged)
+        self._touched.clear()
         return changed
 
     def of(self, name: str) -> list[Repeated]:
-        """Every crossing of the account, in order."""
-        return sorted(repeated for found in self._found.values() for repeated in found.get(name, ()))
+        """Every crossing of the account, in order, as `changed` found it."""
+        texts = self._texts_of.get(name, ())
+        return sorted(repeated for text in texts for repeated in self._repeats[text].found.get(name, ()))
 
     def drop_before(self, at: int, kept: int) -> int:
         """Forget the days before, and texts seen longest ago while more than `kept` posts remain; how many of these."""
-        size, evicted = self.size, 0
+        evicted = 0
+        gone: set[str] = set()
         for day in sorted(self._days):
             if day < day_of(at):
-                self.size -= sum(map(len, self._days.pop(day).values()))
+                texts = self._days.pop(day)
+                self.size -= sum(map(len, texts.values()))
+                gone |= texts.keys() & self._repeats.keys()
             elif self.size > kept:
-                evicted += self._evict(self._days[day], self.size - kept)
-        if self.size < size:
-            self._begins = self._ends = 0
-            for text in [text for text in self._found if not self._copies(text)]:
-                del self._found[text]
+                evicted += self._evict(self._days[day], self.size - kept, gone)
+        if gone:
+            self._forget(gone)
+        self._begins = self._ends = 0
         if len(self.early_days) > self._names_at_most:
             names = {name for texts in self._days.values() for copies in texts.values() for _, _, name in copies}
             self.early_days = {name: self.early_days[name] for name in names}
             self._names_at_most = 2 * len(names) + _NAMES_SPARED
         return evicted
 
-    def _evict(self, texts: dict[str, list[Posted]], least: int) -> int:
-        """Forget so many posts at least, where there are as many; how many they were."""
+    def _evict(self, texts: dict[str, list[Posted]], least: int, gone: set[str]) -> int:
+        """Forget so many posts at least, where there are as many; how many they were. gone: repeated texts of these."""
         evicted = 0
         for text in list(texts):
             if evicted >= least:
                 break
             evicted += len(texts.pop(text))
+            if text in self._repeats:
+                gone.add(text)
         self.size -= evicted
         return evicted
 
-    def _evaluate(self, text: str, copies: list[Copy]) -> Collection[str]:
-        """The accounts that cross with this text, now or when it was evaluated last."""
-        before = self._found.pop(text, {})
-        found: dict[str, list[Repeated]] = defaultdict(list)
-        for name, repeated in self._repeated(copies):
-            found[name].append(repeated)
-        if found:
-            self._found[text] = found
-        return before.keys() | found.keys()
+    def _forget(self, texts: Collection[str]) -> None:
+        """Some copies of these texts are no longer kept."""
+        for text in texts:
+            for name in {name for _, _, name in self._repeats.pop(text).copies}:
+                self._texts_of[name].discard(text)
+                if not self._texts_of[name]:
+                    del self._texts_of[name]
+            self._touched.discard(text)
+            if copies := self._copies(text):
+                self._repeat(text, copies)
 
-    def _repeated(self, copies: list[Copy]) -> Iterator[tuple[str, Repeated]]:
-        window: deque[Copy] = deque()
-        posts: Counter[str] = Counter()  # of the window, by account
-        established: int | None = None
-        judged = week_end(week_of(self.begins or 0)) + KNOWN_FOR
-        older = known = 0  # copies[known:older] are those that make the text a known one
-        for copy in copies:
-            while copies[older].at < copy.at - _FRESH:
-                older += 1
-            while copies[known].at < copy.at - KNOWN_FOR:
-                known += 1
-            if not self._is_new(copy):
-                established = copy.at
-                continue
-            window.append(copy)
-            posts[copy.name] += 1
-            while window[0].at <= copy.at - WINDOW:
-                gone = window.popleft().name
-                posts[gone] -= 1
-                if not posts[gone]:
-                    del posts[gone]
-            if copy.at < judged or known < older or (established is not None and established > copy.at - WINDOW):
-                continue
-            together = len(posts) > 1 and len(window) >= OF_SEVERAL
-            if together or posts[copy.name] >= OF_ONE:
-                counted = [each for each in window if together or each.name == copy.name]
-                accounts = len(posts) if together else 1
-                evidence = tuple(each.msg_id for each in counted[-_EVIDENCE:])
-                repeated = Repeated(copy.at, copy.msg_id, len(counted), accounts, counted[0].at, evidence)
-                for name in sorted(posts) if together else [copy.name]:
-                    yield name, repeated
+    def _judged(self) -> int:
+        """Event time from which on there is enough history to know which texts are fresh."""
+        return week_end(week_of(self.begins or 0)) + KNOWN_FOR
 
-    def _is_new(self, copy: Copy) -> bool:
-        early = self.early_days[copy.name]
-        return len(early) < EARLY_DAYS or day_of(copy.at) <= early[EARLY_DAYS - 1]
+    def _is_new(self, copy: Posted) -> bool:
+        early = self.early_days[copy[2]]
+        return len(early) < EARLY_DAYS or day_of(copy[0]) <= early[EARLY_DAYS - 1]
 
 
 def crossings_of(track: Track, repeated: Iterable[Repeated], calibrations: Calibrations) -> list[Crossing]:

@@ -6,6 +6,7 @@
     python -m tests.support.kafka_client topics CONFIG          writes their names
     python -m tests.support.kafka_client records CONFIG TOPIC   writes JSON lines [partition, offset, key, value]
     python -m tests.support.kafka_client span CONFIG TOPIC      writes [records, first, last] (milliseconds since 1970)
+    python -m tests.support.kafka_client lag CONFIG             writes how many events the workers have not acknowledged
 
 Keys and values are base64 or null.
 """
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from consumer.kafka_topics import prepare_topics, until_reached
+from consumer.kafka_topics import prepare_topics, topics_of, until_reached, worker_group
 from consumer.settings import KafkaSettings, load_settings
 
 
@@ -81,6 +82,18 @@ def span(settings: KafkaSettings, topic: str) -> None:
     say([len(times), min(times, default=0), max(times, default=0)])
 
 
+def lag(settings: KafkaSettings) -> None:
+    from kafka import KafkaConsumer, TopicPartition
+
+    topic = topics_of(settings).events
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.bootstrap, group_id=worker_group(settings), enable_auto_commit=False
+    )
+    parts = [TopicPartition(topic, part) for part in sorted(consumer.partitions_for_topic(topic) or ())]
+    ends = consumer.end_offsets(parts)
+    say(sum(end - (consumer.committed(part) or 0) for part, end in ends.items()))
+
+
 def say(found: Any) -> None:
     sys.stdout.write(json.dumps(found) + "\n")
 
@@ -102,6 +115,8 @@ def main() -> None:
             records(settings, *more)
         case "span":
             span(settings, *more)
+        case "lag":
+            lag(settings)
 
 
 if __name__ == "__main__":

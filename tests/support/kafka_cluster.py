@@ -83,12 +83,16 @@ prefix = "{self.prefix}"
             return status(conn)
 
     def settled(self, events: int, seconds: float = 180) -> None:
-        """Wait until the state holds so many events, and every flag of them is found."""
+        """Wait until the state holds so many events and every flag of them, and the workers have kept all they read.
+
+        The state may have the last events first: a worker that was killed hands them on, and keeps them, once more.
+        """
         until(
             lambda: self.status().events >= events, lambda: f"{self.status()}, wanted {events}\n{self.said()}", seconds
         )
         assert self.status().events == events, self.said()
         until(lambda: not self.unscreened(), "the log is not screened", seconds)
+        until(lambda: self.client("lag").strip() == "0", lambda: f"the workers are behind\n{self.said()}", seconds)
 
     def unscreened(self) -> bool:
         with closing(read_store(self.state)) as conn:

@@ -1,9 +1,10 @@
 """One text again and again: whose, when it counts, and that every way into a state agrees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,8 @@ from state.fold import UserState
 from state.live import Message
 from state.rebuild import rebuild
 from state.rules import Rules
-from state.spam.texts import KNOWN_FOR, OF_ONE, OF_SEVERAL, Copy, Repeated, Texts
+from state.spam.repeats import Posted, Repeats
+from state.spam.texts import OF_ONE, OF_SEVERAL, REACH, Copy, Repeated, Texts
 from state.store import open_store
 from state.weeks import DAY, HOUR, WEEK, day_of
 from tests.support.logs import START
@@ -35,6 +37,7 @@ def told(copies: Sequence[Copy], users: dict[str, UserState] | None = None) -> T
     texts.begin(START)
     for copy in copies:
         texts.add(TEXT, copy, (users or {}).get(copy.name, new()))
+    texts.changed()
     return texts
 
 
@@ -67,6 +70,29 @@ def test_the_eighth_copy_of_several_tells_of_everybody() -> None:
 def test_whoever_posts_it_later_is_one_of_them() -> None:
     texts = told([*several(OF_SEVERAL), Copy(NOW + 10 * HOUR, "later", "zoë")])
     assert texts.of("zoë")[0].msg_id == "later"
+
+
+def test_a_flood_of_one_text_tells_of_each_account_once_and_looks_at_each_copy_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thousands post one text: what a copy costs must not grow with how many there were."""
+    looked: list[Posted] = []
+    take = Repeats._take
+
+    def counted(self: Repeats, copy: Posted, judged: int, *, is_new: bool) -> Iterator[tuple[str, Repeated]]:
+        looked.append(copy)
+        return take(self, copy, judged, is_new=is_new)
+
+    monkeypatch.setattr(Repeats, "_take", counted)
+    texts = Texts()
+    texts.begin(START)
+    flood = several(500, gap=MINUTE)
+    told_of: list[str] = []
+    for copy in flood:
+        texts.add(TEXT, copy, new())
+        told_of += texts.changed()
+    assert looked[OF_SEVERAL:] == flood[OF_SEVERAL:]
+    assert sorted(told_of) == sorted(copy.name for copy in flood)
 
 
 def test_a_day_is_the_window() -> None:
@@ -118,7 +144,7 @@ def test_order_and_repetition_make_no_difference(posts: list[tuple[int, str]], r
     st.randoms(use_true_random=False),
 )
 def test_forgetting_old_copies_changes_no_later_crossing(posts: list[tuple[int, str, str]], random: Random) -> None:
-    """Whatever is older than six days may go at any time; so may whoever posted nothing else."""
+    """Whatever is older than seven days may go at any time; so may whoever posted nothing else."""
     users = {"old hand": tenured(0, 1, 2, 3, 4)}
     ordered = sorted((Copy(NOW + hours * HOUR, f"{n:03}", name), text) for n, (hours, name, text) in enumerate(posts))
     everybody = {copy.name: users.get(copy.name, new()) for copy, _ in ordered}
@@ -128,9 +154,10 @@ def test_forgetting_old_copies_changes_no_later_crossing(posts: list[tuple[int, 
     found: set[tuple[str, Repeated]] = set()
     for copy, text in ordered:
         texts.add(text, copy, everybody[copy.name])
+        texts.changed()
         found.update((name, each) for name in everybody for each in texts.of(name) if each.at == copy.at)
         if random.random() < 0.3:
-            texts.drop_before(copy.at - KNOWN_FOR, 1000)
+            texts.drop_before(copy.at - REACH, 1000)
     assert found == {(name, each) for name in everybody for each in wanted.of(name)}
 
 
