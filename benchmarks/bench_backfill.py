@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -35,6 +36,11 @@ def backfill(archive: Path, state: Path) -> Ran:
     return homecoming("backfill", archive, "--state", anew(state))
 
 
+def times(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Median over median."""
+    return f"{median(ours) / median(theirs):.2f} x"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=5_000_000)
@@ -55,6 +61,7 @@ def main() -> None:
         compute = [last_line(ran)["compute_s"] for ran in found["pandas"]]
         whole = [sum(last_line(ran).values()) for ran in found["pandas"]]
         took = [ran.seconds for ran in found["ours"]]
+        durable = [ran.told_s or ran.seconds for ran in found["ours"]]  # it says so when the archive is in
         start_to_end = [ran.seconds for ran in found["pandas"]]
         cpu = {name: spread([ran.cpu_s for ran in runs]) for name, runs in found.items()}
         peak = max(ran.peak_mb for ran in found["ours"])
@@ -62,24 +69,16 @@ def main() -> None:
         show(
             f"backfill of {options.events:,} events, {kept['users']:,} users, {len(ours)} weeks; "
             f"the same {cells:,} cells on both sides",
-            ("", "seconds", "backfill takes", "CPU seconds", "bar"),
+            ("", "seconds", "log and views take", "flags too", "CPU seconds", "bar"),
             [
-                (
-                    "pandas: the one table, in memory",
-                    spread(compute),
-                    f"{median(took) / median(compute):.2f} x",
-                    "",
-                    "3 x",
-                ),
-                ("pandas: reading the file too", spread(whole), f"{median(took) / median(whole):.2f} x", "", ""),
-                (
-                    "pandas: the whole program",
-                    spread(start_to_end),
-                    f"{median(took) / median(start_to_end):.2f} x",
-                    cpu["pandas"],
-                    "",
-                ),
-                ("homecoming backfill, start to end", spread(took), "1 x", cpu["ours"], ""),
+                (name, spread(theirs), times(durable, theirs), times(took, theirs), cpu_s, bar)
+                for name, theirs, cpu_s, bar in (
+                    ("pandas: the one table, in memory", compute, "", "3 x"),
+                    ("pandas: reading the file too", whole, "", ""),
+                    ("pandas: the whole program", start_to_end, cpu["pandas"], ""),
+                    ("homecoming backfill: log, views and totals are durable", durable, "", ""),
+                    ("homecoming backfill: flags and waves too", took, cpu["ours"], ""),
+                )
             ],
         )
         show(

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
+from threading import Thread
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,33 +29,41 @@ _T = TypeVar("_T")
 
 
 class Ran(NamedTuple):
-    """What a program took, its start included: wall time, CPU time of all its threads, peak memory."""
+    """What a program took, its start included: wall time, CPU time of all its threads, peak memory.
+
+    told_s: wall time until its first line on standard error; None where there was none.
+    """
 
     seconds: float
     cpu_s: float
     peak_mb: float
     output: str
+    told_s: float | None
 
 
 def run(*command: str | Path) -> Ran:
     """Run the program to its end; where it fails, so do we, with what it said."""
     began = perf_counter()
     arguments = [str(part) for part in command]
-    with (
-        TemporaryFile("w+", encoding="utf-8") as errors,
-        subprocess.Popen(
-            arguments, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
+    said: list[tuple[float, str]] = []
+    with subprocess.Popen(
+        arguments, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
+        errors = process.stderr
+        listening = Thread(target=lambda: said.extend((perf_counter() - began, line) for line in errors))
+        listening.start()
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         seconds = perf_counter() - began
+        listening.join()
         if process.returncode:
-            errors.seek(0)
-            sys.exit(f"{' '.join(arguments)}: exit code {process.returncode}\n{output}{errors.read()}")
-    return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+            told = "".join(line for _, line in said)
+            sys.exit(f"{' '.join(arguments)}: exit code {process.returncode}\n{output}{told}")
+    told_s = said[0][0] if said else None
+    return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output, told_s)
 
 
 def homecoming(*arguments: str | Path) -> Ran:

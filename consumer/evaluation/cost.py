@@ -1,10 +1,11 @@
-"""What the detector costs: processor time a content event, in order and late.
+"""What the detector costs: processor time a content event, in order and late, and a sign-up.
 
 Measured is the detector alone, as the consumer calls it: the events that arrive together, 500 at most, folded before.
 What decoding, deduplicating, folding and writing cost is not in it; `benchmarks/bench_live.py` measures all of that.
-Every post carries a text of its own, as most do, so that the search for repeated ones is paid, too; so are sign-ups,
-the forgetting of what is old, and the posts of people of long standing, who are most. Of each batch those that come
-late are shown together after the others, so that both can be measured; alone, an event pays for a batch besides.
+Every post carries a text of its own, as most do, so that the search for repeated ones is paid, too; so are the
+forgetting of what is old, and the posts of people of long standing, who are most. Of each batch the sign-ups are shown
+first, then the posts in order, then those that come late, so that each can be measured; alone, an event pays for a
+batch besides.
 """
 
 import gc
@@ -39,12 +40,14 @@ _TIMES = 3
 
 @dataclass(slots=True)
 class Cost:
-    """Content events and nanoseconds, in order and late. Sign-ups are paid by those that are in order."""
+    """Content events and nanoseconds, in order and late; sign-ups and theirs."""
 
     in_order: int = 0
     in_order_ns: int = 0
     late: int = 0
     late_ns: int = 0
+    signups: int = 0
+    signups_ns: int = 0
 
     def add(self, more: "Cost") -> None:
         """Measure both together."""
@@ -52,6 +55,8 @@ class Cost:
         self.in_order_ns += more.in_order_ns
         self.late += more.late
         self.late_ns += more.late_ns
+        self.signups += more.signups
+        self.signups_ns += more.signups_ns
 
     @property
     def in_order_us(self) -> float:
@@ -62,6 +67,11 @@ class Cost:
     def late_us(self) -> float:
         """Microseconds a late content event."""
         return self.late_ns / 1000 / max(1, self.late)
+
+    @property
+    def signups_us(self) -> float:
+        """Microseconds a sign-up."""
+        return self.signups_ns / 1000 / max(1, self.signups)
 
 
 def measure(history: History, calibrations: Calibrations) -> Cost:
@@ -76,20 +86,21 @@ def measure(history: History, calibrations: Calibrations) -> Cost:
         runs = [_spent(events, late.keys(), history, calibrations) for _ in range(_TIMES)]
     finally:
         gc.unfreeze()
-    in_order_ns, late_ns = (sum(map(min, zip(*each, strict=True))) for each in zip(*runs, strict=True))
-    return Cost(sum(map(_is_post, events)) - len(late), in_order_ns, len(late), late_ns)
+    signups_ns, in_order_ns, late_ns = (sum(map(min, zip(*each, strict=True))) for each in zip(*runs, strict=True))
+    posts = sum(map(_is_post, events))
+    return Cost(posts - len(late), in_order_ns, len(late), late_ns, len(events) - posts, signups_ns)
 
 
 def _spent(
     events: Sequence[Event], late: Collection[str], history: History, calibrations: Calibrations
-) -> tuple[list[int], list[int]]:
-    """Nanoseconds of processor time for each batch: its events in order, and then its late ones."""
+) -> tuple[list[int], list[int], list[int]]:
+    """Nanoseconds of processor time for each batch: its sign-ups, its posts in order, and then its late ones."""
     detector = Detector(Rules(), calibrations)
-    spent: tuple[list[int], list[int]] = ([], [])
+    spent: tuple[list[int], list[int], list[int]] = ([], [], [])
     for first in range(0, len(events), _BATCH):
         together = events[first : first + _BATCH]
-        for is_late, measured in enumerate(spent):
-            batch = [event for event in together if (event.msg_id in late) == is_late]
+        for part, measured in enumerate(spent):
+            batch = [event for event in together if _is_post(event) + (event.msg_id in late) == part]
             named = {event.user: history.users[event.user] for event in batch if event.user is not None}
             begun = process_time_ns()
             for _ in detector.take(batch, named):  # a step at a time

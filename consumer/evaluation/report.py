@@ -43,7 +43,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
             "critical_of_bystanders": waves.bystanders,
             "rate_a_week_without_attackers": _a_week(waves.rate, waves),
         },
-        "cost_us": {"in_order": cost.in_order_us, "late": cost.late_us},
+        "cost_us": {"in_order": cost.in_order_us, "late": cost.late_us, "signup": cost.signups_us},
     }
 
 
@@ -116,7 +116,8 @@ def show_evaluation(evaluation: Evaluation, console: Console) -> None:
         f"without the attackers: {waves.critical} critical alarms in {surges or 'no surge'}",
         f"without the attackers: rate informs {_a_week(waves.rate, waves):.2f} times a week",
         f"critical alarms, mostly of bystanders of an attack: {waves.bystanders}",
-        f"cost: {evaluation.cost.in_order_us:.1f} µs a content event, {evaluation.cost.late_us:.1f} µs a late one",
+        f"cost: {evaluation.cost.in_order_us:.1f} µs a content event, {evaluation.cost.late_us:.1f} µs a late one, "
+        f"{evaluation.cost.signups_us:.1f} µs a sign-up",
     ):
         console.print(Text(line, style="dim"), soft_wrap=True)
 

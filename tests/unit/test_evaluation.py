@@ -93,6 +93,7 @@ def test_the_cost_is_measured_over_all_of_them(history: History) -> None:
     assert cost.in_order + cost.late == len(recent)
     assert cost.in_order_us > 0
     assert cost.late_us > 0
+    assert cost.signups_us > 0
 
 
 def test_reported_seeds_are_not_those_that_were_tuned_on() -> None:
