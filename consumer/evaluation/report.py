@@ -104,7 +104,7 @@ def show_evaluation(evaluation: Evaluation, console: Console) -> None:
     _table(["account", "n", *names], body, console)
     console.print(Text("recall, median posts and seconds to the flag", style="dim"), soft_wrap=True)
     console.print()
-    waves = evaluation.waves
+    waves, cost = evaluation.waves, evaluation.cost
     raids = [
         [kind, str(len(found)), *(_signups([raid.found.get(key) for raid in found]) for key in _KEYS)]
         for kind, found in _by_kind(waves.raids)
@@ -116,8 +116,7 @@ def show_evaluation(evaluation: Evaluation, console: Console) -> None:
         f"without the attackers: {waves.critical} critical alarms in {surges or 'no surge'}",
         f"without the attackers: rate informs {_a_week(waves.rate, waves):.2f} times a week",
         f"critical alarms, mostly of bystanders of an attack: {waves.bystanders}",
-        f"cost: {evaluation.cost.in_order_us:.1f} µs a content event, {evaluation.cost.late_us:.1f} µs a late one, "
-        f"{evaluation.cost.signups_us:.1f} µs a sign-up",
+        f"cost: {cost.in_order_us:.1f} µs a content event, {cost.late_us:.1f} a late one, {cost.signups_us:.1f} a sign-up",
     ):
         console.print(Text(line, style="dim"), soft_wrap=True)
 

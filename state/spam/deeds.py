@@ -5,10 +5,6 @@ from state.rules import Rules
 #: Beside the weight classes of posts: anything else, and the creation of an account.
 PASSIVE, CREATION = -1, -2
 
-#: Event time, whose deed it is, its kind, message id, and the hash of its text where it has one: a plain tuple,
-#: because one is made of every event.
-Deed = tuple[int, str, int, str, str | None]
-
 #: Topics that are remembered; a bus has some hundred.
 _TOPICS_KEPT = 65_536
 

@@ -2,14 +2,14 @@
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 from state.event import Event, Role
 from state.fold import UserState
 from state.rules import Rules
 from state.spam.calibration import WINDOW, Calibrations
-from state.spam.deeds import CREATION, PASSIVE, Deed, Kinds
+from state.spam.deeds import CREATION, PASSIVE, Kinds
 from state.spam.posts import Post
 from state.spam.texts import REACH, Texts, crossings_of
 from state.spam.track import DORMANT_WEEKS, Crossing, Track, dormant, low_tenure, tenured_from
@@ -86,35 +86,31 @@ class Detector:
         """
         if users:
             self.texts.begin(min(user.first_seen for user in users.values()))
-        for deeds, begins in self._steps(events):
-            yield self._step(deeds, users, begins - LATENESS)
+        for together, begins in self._steps(events):
+            yield self._step(together, users, begins - LATENESS)
 
-    def _steps(self, events: Iterable[Event]) -> Iterator[tuple[list[Deed], int]]:
-        """What the events are, of all whom anything is to be known of, and when a step begins at the latest."""
+    def _steps(self, events: Sequence[Event]) -> Iterator[tuple[Sequence[Event], int]]:
+        """The events of each step, and when it begins at the latest."""
+        first, begins, until = 0, self.watermark, -1
+        for place, event in enumerate(events):
+            if event.at > until:
+                if place:
+                    yield events[first:place], begins
+                first, begins = place, max(self.watermark, event.at)
+                until = begins + STEP
+        yield events[first:], begins
+
+    def _step(self, events: Sequence[Event], users: Mapping[str, UserState], since: int) -> Seen:
+        touched: dict[str, Track] = {}
+        signed_up = False
         kinds, roles, allowlist = self._kinds, self._roles, self.rules.allowlist
-        deeds: list[Deed] = []
-        begins = until = -1
+        regulars, texts, watermark = self._regulars, self.texts, self.watermark
         # All fields at once: to ask for each of them by name would cost more than everything else here.
         for msg_id, at, _, topic, name, role, _, _, _, _, _, _, text, is_bot in events:
             if name is None or name in allowlist or role not in roles:
                 continue
-            if at > until:
-                if deeds:
-                    yield deeds, begins
-                deeds, begins = [], max(self.watermark, at)
-                until = begins + STEP
             # Whoever is only named may still be active earlier than was known.
             kind = kinds[topic] if role == "actor" and not is_bot else PASSIVE
-            deeds.append((at, name, kind, msg_id, text))
-        if deeds:
-            yield deeds, begins
-
-    def _step(self, deeds: Sequence[Deed], users: Mapping[str, UserState], since: int) -> Seen:
-        touched: dict[str, Track] = {}
-        signed_up = False
-        regulars, texts, watermark = self._regulars, self.texts, self.watermark
-        for deed in deeds:
-            at, name, kind, msg_id, text = deed
             if at > watermark:
                 self.watermark = watermark = at
             elif at < watermark - LATENESS:
@@ -127,7 +123,7 @@ class Detector:
             if text is not None and kind >= 0:
                 texts.add(text, (at, msg_id, name), users[name])
             if not is_regular:
-                signed_up |= self._noted(deed, users[name], touched)
+                signed_up |= self._noted(Post(at, msg_id, kind, text), name, users[name], touched)
         changed = {name for name, track in touched.items() if self._evaluate(name, track, users[name], since)}
         changed.update(name for name in touched.keys() | texts.changed() if self._repeat(name))
         if signed_up:
@@ -135,9 +131,9 @@ class Detector:
         self._tidy()
         return Seen(frozenset(changed), signed_up, since)
 
-    def _noted(self, deed: Deed, user: UserState, touched: dict[str, Track]) -> bool:
-        """Note the deed where it counts; whether it counts for the waves."""
-        at, name, kind, msg_id, text = deed
+    def _noted(self, post: Post, name: str, user: UserState, touched: dict[str, Track]) -> bool:
+        """Note what somebody did, a post or not, where it counts; whether it counts for the waves."""
+        at, msg_id, kind, _ = post
         track = self.tracks.get(name)
         if kind < 0:
             if track is not None and at <= track.newest:
@@ -152,7 +148,7 @@ class Detector:
                 self._regulars[name] = _regular(user, at)
                 return False
             track = self._begin(name, user, at)
-        if track.add(Post(at, msg_id, kind, text)):
+        if track.add(post):
             touched[name] = track
         return is_new and self.signups.post(at, msg_id, name, kind)
 

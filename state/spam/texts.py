@@ -135,7 +135,9 @@ class Texts:
 
     def of(self, name: str) -> list[Repeated]:
         """Every crossing of the account, in order, as `changed` found it."""
-        texts = self._texts_of.get(name, ())
+        texts = self._texts_of.get(name)
+        if not texts:
+            return []  # most people
         return sorted(repeated for text in texts for repeated in self._repeats[text].found.get(name, ()))
 
     def drop_before(self, at: int, kept: int) -> int:
