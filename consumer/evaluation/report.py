@@ -116,7 +116,7 @@ def show_evaluation(evaluation: Evaluation, console: Console) -> None:
         f"without the attackers: {waves.critical} critical alarms in {surges or 'no surge'}",
         f"without the attackers: rate informs {_a_week(waves.rate, waves):.2f} times a week",
         f"critical alarms, mostly of bystanders of an attack: {waves.bystanders}",
-        f"cost: {cost.in_order_us:.1f} µs a content event, {cost.late_us:.1f} a late one, {cost.signups_us:.1f} a sign-up",
+        f"cost: {cost.in_order_us:.1f} µs a content event, {cost.late_us:.1f} if late, {cost.signups_us:.1f} a sign-up",
     ):
         console.print(Text(line, style="dim"), soft_wrap=True)
 
