@@ -1,7 +1,9 @@
 """The distributed mode's rates on one broker of its own: a plain Faust agent, 1, 2 and 4 workers, the totals' owner.
 
-Everybody is up and has its partitions before the first event is sent. A rate is events by the time between the first
-and the last record that a contender has written, as Kafka has them.
+Everybody is up and has its partitions before the first event is sent, and all events are sent at once, from batches
+made before, which is over in tens of milliseconds: feeding takes no time of the contenders, and is the same for both. A
+rate is events by the time from the beginning of that to the last value that a contender has written to its table's
+changelog, as Kafka has it.
 """
 
 import argparse
@@ -13,25 +15,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from random import Random
 from time import monotonic
 
 import requests
+from kafka import KafkaConsumer, TopicPartition
 
+from benchmarks.support.kafka_feed import events
 from benchmarks.support.measure import ENVIRONMENT, REPOSITORY, scratch, show
 from consumer.kafka_topics import topics_of
-from state.event import Event, service_of
-from state.weeks import WEEK, week_named, week_start
+from consumer.settings import KafkaSettings
 from tests.integration.kafka import Cluster, KafkaNode, fetch_libraries, lacking
-
-TOPICS = (
-    "io.pagure.prod.pagure.issue.comment.added",
-    "io.pagure.prod.pagure.git.receive",
-    "org.fedoraproject.prod.wiki.article.edit",
-    "org.fedoraproject.prod.bodhi.update.comment",
-)
 
 PATIENCE_S = 600
 
@@ -51,24 +46,41 @@ PARTS = (
 )
 
 
-def events(many: int, users: int) -> Iterator[Event]:
-    """Eight weeks in order; a tenth of the users does most."""
-    chance = Random(1)
-    start = week_start(week_named("2024-06-03"))
-    for place in range(many):
-        user = chance.randrange(max(1, users // 10)) if chance.random() < 0.6 else chance.randrange(users)
-        topic = TOPICS[place % len(TOPICS)]
-        at = start + place * 8 * WEEK // many
-        found = f"https://pagure.io/project/issue/{place}"
-        yield Event(
-            f"id-{place:08}", at, None, topic, f"user{user}", "actor", service_of(topic), "project", None, found
+class Feed:
+    """Events that are ready to be sent, in a process of their own."""
+
+    def __init__(self, cluster: Cluster, many: int, users: int) -> None:
+        kafka = cluster.settings.kafka
+        arguments = [kafka.bootstrap, topics_of(kafka).events, kafka.partitions, many, users]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.support.kafka_feed", *map(str, arguments)],
+            cwd=REPOSITORY,
+            env=ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+        assert self._process.stdout is not None
+        self._said = self._process.stdout
+        assert self._said.readline() == "ready\n"
+
+    def send(self) -> int:
+        """Send all of them; when that began, milliseconds since 1970."""
+        said, _ = self._process.communicate("\n", PATIENCE_S)
+        return int(said)
 
 
-def span_s(cluster: Cluster, topic: str) -> tuple[int, float]:
-    """Records of the topic, and seconds between the first and the last."""
-    records, first, last = json.loads(cluster.client("span", topic))
-    return records, (last - first) / 1000
+def written(kafka: KafkaSettings, topic: str) -> int:
+    """Records in the topic."""
+    with closing(KafkaConsumer(bootstrap_servers=kafka.bootstrap)) as consumer:
+        parts = [TopicPartition(topic, part) for part in range(kafka.partitions)]
+        return sum(consumer.end_offsets(parts).values())
+
+
+def rate(cluster: Cluster, topic: str, many: int, began: int) -> float:
+    """Events a second, until the last record of the topic."""
+    last = int(json.loads(cluster.client("span", topic))[2])
+    return many / (last - began) * 1000
 
 
 def wait(cluster: Cluster, condition: object, what: str) -> None:
@@ -102,12 +114,13 @@ def plain(node: KafkaNode, folder: Path, many: int, users: int) -> float:
         command, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
+            feed = Feed(cluster, many, users)
             time.sleep(20)
             assert process.poll() is None, "the plain agent has ended"
-            cluster.feed(events(many, users))
+            began = feed.send()
             changelog = f"{name}-counts-changelog"
-            wait(cluster, lambda: span_s(cluster, changelog)[0] >= many, "the plain agent does not come to its end")
-            return many / span_s(cluster, changelog)[1]
+            wait(cluster, lambda: written(kafka, changelog) >= many, "the plain agent does not come to its end")
+            return rate(cluster, changelog, many, began)
         finally:
             process.kill()
 
@@ -118,13 +131,14 @@ def ours(node: KafkaNode, folder: Path, many: int, users: int, workers: int) -> 
     names = [f"worker{number}" for number in range(workers)]
     cluster.prepare()
     try:
+        feed = Feed(cluster, many, users)
         for name in names:
             cluster.worker(name)
         wait(cluster, lambda: all(taken(cluster, name) >= 0 for name in names), "the workers do not get ready")
         time.sleep(5)  # the last of them has its partitions
-        cluster.feed(events(many, users))
+        began = feed.send()
         wait(cluster, lambda: sum(taken(cluster, name) for name in names) >= many, "the workers do not come to an end")
-        return many / span_s(cluster, topics_of(cluster.settings.kafka).accounts)[1]
+        return rate(cluster, topics_of(cluster.settings.kafka).accounts, many, began)
     finally:
         cluster.stop()
 
@@ -156,7 +170,7 @@ def made(node: KafkaNode, folder: Path) -> Cluster:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=2_000)
     parser.add_argument("--plain-events", type=int, default=10_000, help="what is slow gets fewer")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
@@ -171,9 +185,9 @@ def main() -> None:
             slow = plain(node, folder / "plain", options.plain_events, users)
             rows = [("a plain Faust agent that counts", f"{slow:,.0f}", "1.0 x", "")]
             for workers in options.workers:
-                rate = ours(node, folder / f"ours{workers}", options.events, users, workers)
+                found = ours(node, folder / f"ours{workers}", options.events, users, workers)
                 bar = "5 x" if workers == 1 else ""
-                rows.append((f"homecoming worker, {workers} of them", f"{rate:,.0f}", f"{rate / slow:.1f} x", bar))
+                rows.append((f"homecoming worker, {workers} of them", f"{found:,.0f}", f"{found / slow:.1f} x", bar))
             show(f"{options.events:,} events of {users:,} users", ("", "events/s", "plain", "bar"), rows)
             parts = profiled(node, folder / "profile", options.events // 2, users)
             whole = sum(seconds for part, seconds in parts.items() if part != "waiting")

@@ -12,11 +12,13 @@ from state.store import Store
 if TYPE_CHECKING:
     import duckdb
 
-#: The action whose actor gets the badge that its object names.
-AWARD = "badges.badge.award"
+#: The actions whose actor gets the badge that its object names: today's, and what it was called until 2020.
+AWARDS = ("badges.badge.award", "fedbadges.badge.award")
 
-#: SQL: every topic of that action, and few others.
-MAYBE_AWARD = f"ends_with(topic, {literal(AWARD)})"
+_ENDING = "badges.badge.award"
+
+#: SQL: every topic of those actions, and few others.
+MAYBE_AWARD = f"ends_with(topic, {literal(_ENDING)})"
 
 _ROWS_AT_ONCE = 20_000
 
@@ -37,7 +39,7 @@ def awards_among(events: Iterable[Event]) -> list[Award]:
         if event.object is not None
         and event.user is not None
         and event.role == "actor"
-        and action_of(event.topic) == AWARD
+        and action_of(event.topic) in AWARDS
     ]
 
 
@@ -58,7 +60,7 @@ def add_awards(conn: sqlite3.Connection, awards: Collection[Award]) -> None:
 def take_awards(conn: sqlite3.Connection, duck: "duckdb.DuckDBPyConnection", relation: str) -> None:
     """Add the awards of a relation with the log's columns, inside a writing step."""
     found = duck.execute(f"SELECT DISTINCT topic FROM {relation} WHERE {MAYBE_AWARD}").fetchall()
-    topics = ", ".join(literal(topic) for (topic,) in found if action_of(topic) == AWARD)
+    topics = ", ".join(literal(topic) for (topic,) in found if action_of(topic) in AWARDS)
     if not topics:
         return
     rows = duck.execute(
@@ -75,7 +77,7 @@ def derive_awards(store: Store) -> None:
     conn = store.conn
     conn.execute("DELETE FROM award")
     with connect(store.directory) as duck:
-        load_hot(duck, conn, "topic LIKE '%' || ?", (AWARD,))
+        load_hot(duck, conn, "topic LIKE '%' || ?", (_ENDING,))
         take_awards(conn, duck, "hot")
         for kind, rows in ((EVENTS, "{}"), (DAYS, summarised_awards("{}"))):
             if names := files(conn, kind):

@@ -35,6 +35,7 @@ class Content:
         {
             "fas.*",
             "badges.*",
+            "fedbadges.*",
             "buildsys.*",
             "ci.*",
             "copr.*",

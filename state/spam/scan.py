@@ -27,7 +27,7 @@ _SHORTEST_HISTORY, _FEWEST_SIGNUPS = 14 * DAY, 50
 
 #: Chances below which a key fires. A rate informs only, so it may be wrong once in two weeks; a pattern of names and
 #: what a cohort does are critical, and 300 sign-ups a week give less than one false alarm a year.
-RATE_CHANCE, NAME_CHANCE, COHORT_CHANCE = 1e-4, 1e-6, 1e-5
+RATE_CHANCE, NAME_CHANCE, COHORT_CHANCE = 1e-3, 1e-6, 1e-5
 
 #: The same for what names share without being numbered: first names and surnames come in families by themselves.
 SHARED_NAME_CHANCE = 1e-8
@@ -35,7 +35,7 @@ SHARED_NAME_CHANCE = 1e-8
 #: Even the quietest hour expects somebody some day: so many sign-ups in a window.
 _LEAST_EXPECTED = 0.01
 
-#: A count that lies fewer standard deviations above the expected one is no chance of 1e-4, whatever the tail's form.
+#: A count that lies fewer standard deviations above the expected one is no chance of 1e-3, whatever the tail's form.
 _DEVIATIONS = 3
 
 #: Fewest sign-ups of a rate wave and of a pattern, fewest first posts of a wave.

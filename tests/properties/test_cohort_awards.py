@@ -21,7 +21,8 @@ AWARD = "org.fedoraproject.prod.badges.badge.award"
 BADGES = ("white-hat", "o'flock-2024", "flock-2025", None)
 
 #: The second is none: it only sounds like one.
-TOPICS = (AWARD, "org.fedoraproject.prod.old.badges.badge.award", "badges.badge.award", "git.receive")
+OLD_AWARD = "org.fedoraproject.prod.fedbadges.badge.award"
+TOPICS = (AWARD, OLD_AWARD, "org.fedoraproject.prod.old.badges.badge.award", "badges.badge.award", "git.receive")
 
 
 def message(number: int, at: int, topic: str, badge: str | None, named: dict[str, Role]) -> Message:
@@ -89,7 +90,7 @@ def expected(messages: list[Message]) -> dict[tuple[str, str], int]:
     """The plain dict engine."""
     found: dict[tuple[str, str], int] = {}
     for event in (event for one in messages for event in one):
-        is_award = event.topic in {AWARD, "badges.badge.award"} and event.role == "actor"
+        is_award = event.topic in {AWARD, OLD_AWARD, "badges.badge.award"} and event.role == "actor"
         if is_award and event.user is not None and event.object is not None:
             key = event.object, event.user
             found[key] = min(event.at, found.get(key, event.at))

@@ -115,7 +115,7 @@ class Oracle:
             expected = self.expected(entry, window)
             if expected is None or len(members) < max(5, expected):
                 continue
-            if rarely(len(members), expected, spread) < 1e-4:
+            if rarely(len(members), expected, spread) < 1e-3:
                 self.fire(entry, "rate", None, len(members), len(members), window, {m.name for m in members})
                 return
         wave = self.latest("rate")
