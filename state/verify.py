@@ -165,8 +165,8 @@ def _awards(
         f"""SELECT object, count(*), sum(epoch_us(since) % {prime}) FROM (
             SELECT object, username, min(coalesce(sent_at, first_at)) AS since
             FROM (SELECT NULL::TIMESTAMP AS first_at WHERE false UNION ALL BY NAME FROM ({relation}) {summaries})
-            WHERE regexp_replace(topic, '{_PREFIX}', '') IN ('badges.badge.award', 'fedbadges.badge.award') AND role = 'actor'
-                AND username IS NOT NULL AND object IS NOT NULL
+            WHERE regexp_replace(topic, '{_PREFIX}', '') IN ('badges.badge.award', 'fedbadges.badge.award')
+                AND role = 'actor' AND username IS NOT NULL AND object IS NOT NULL
             GROUP BY object, username
         ) GROUP BY object"""
     ).fetchall()
