@@ -5,6 +5,7 @@ and campaigns. `seed1-two-event-filter` is the population `engaged`, whose size 
 """
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def test_two_events_make_engaged(tmp_path: Path, cases: dict[str, dict[str, Any]
     make_state(tmp_path, log, Rules())
     users = [*case["user_events"]]
     creations_count = case["expected"]["code(event_count>=2 incl. creation)"]
-    assert retention(read_store(tmp_path), "engaged").cohorts[0].size == len(creations_count)
+    with closing(read_store(tmp_path)) as conn:
+        assert retention(conn, "engaged").cohorts[0].size == len(creations_count)
     more = by_user(ask(tmp_path, users, "edits", group="activity"))
     assert [user for user, edits in more.items() if edits >= 1] == creations_count
     assert [user for user, edits in more.items() if edits >= 2] == case["expected"]["text(>=2 events after creation)"]
@@ -97,7 +99,8 @@ def test_weeks_are_the_table_of_weeks(log: Any, rules: Rules) -> None:
         make_state(directory, events, rules, sealed=True)
         users = sorted({one.user for one in events if one.user})
         found = ask(directory, users, "retention", rules, aggregator="cohorts")
-        kept = retention(read_store(directory))
+        with closing(read_store(directory)) as conn:
+            kept = retention(conn)
         assert list(found.rows) == [
             (week_start(cohort.week), cohort.size, *cell) for cohort in kept.cohorts for cell in cohort.cells
         ]
