@@ -5,7 +5,8 @@ to the HTTP side, for the cohort `all`: once while nothing is kept, and again wh
 counts, over the archive's one Parquet file, who came back within a day of signing up: no state, no statuses.
 
 Caveats: aggregates of one metric differ by the milliseconds that 100,000 rows take (--every shows them). The cohort is
-handed over as a table of names; what it costs to find its members is part of the figures over HTTP alone.
+handed over as a table of names; what it costs to find its members is part of the figures over HTTP alone. The log
+has no content hashes, by which wikis tell reverts: --wiki makes one that has, for --only revert_rate.
 """
 
 import argparse
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="a state that is there already, with --archive")
     parser.add_argument("--archive", type=Path)
     parser.add_argument("--only", nargs="*", help="names of metrics; all without it")
+    parser.add_argument("--wiki", action="store_true", help="edits of pages, a tenth of which bring back a content")
     parser.add_argument("--every", action="store_true", help="every aggregator; without it the first of each metric")
     parser.add_argument("--ask", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--http", nargs=2, help=argparse.SUPPRESS)
@@ -53,7 +55,7 @@ def main() -> None:
         archive, state = options.archive or folder / "archive.parquet", options.state or folder / "state"
         if not options.archive:
             script("archive.py", archive, *map(str, (options.events, options.users, options.weeks)))
-            with_subjects(archive, folder / "subjects.parquet")
+            (as_wiki if options.wiki else with_subjects)(archive, folder / "subjects.parquet")
             archive = folder / "subjects.parquet"
         if not options.state:
             homecoming("backfill", archive, "--state", state)
@@ -189,6 +191,33 @@ def with_subjects(archive: Path, target: Path) -> None:
             f"""COPY (
                 SELECT *, 'thing/' || (hash(msg_id) % 200000) AS object, (hash(msg_id) % 201)::BIGINT - 100 AS size
                 FROM '{archive}'
+            ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"""
+        )
+
+
+def as_wiki(archive: Path, target: Path) -> None:
+    """The archive with every contribution an edit of a page, a few pages having most of them."""
+    import duckdb  # noqa: PLC0415 - only where an archive is made
+
+    with duckdb.connect() as duck:
+        duck.execute(
+            f"""COPY (
+                WITH edit AS (
+                    SELECT msg_id, sent_at, username, hash(msg_id) AS drawn,
+                        'page/' || (200000 * pow((hash(msg_id) % 1000003) / 1000003, 2))::BIGINT AS object
+                    FROM '{archive}' WHERE topic NOT LIKE '%.fas.user.create'
+                ), placed AS (
+                    SELECT *, row_number() OVER (PARTITION BY object ORDER BY sent_at, msg_id) AS place,
+                        hash(drawn, 1) % 10 = 0 AS restores
+                    FROM edit
+                )
+                SELECT msg_id, sent_at, username, 'wiki.article.edit' AS topic, 'wiki' AS service, 'enwiki' AS project,
+                    '0' AS namespace, object, (drawn % 201)::BIGINT - 100 AS size, 'bytes' AS unit,
+                    md5(concat_ws('|', object, place - if(restores, 2 + hash(drawn, 2) % 3, 0)::BIGINT)) AS content_hash
+                FROM placed
+                UNION ALL BY NAME
+                SELECT msg_id, sent_at, username, topic FROM '{archive}' WHERE topic LIKE '%.fas.user.create'
+                ORDER BY sent_at, msg_id
             ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"""
         )
 

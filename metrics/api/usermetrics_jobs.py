@@ -12,7 +12,7 @@ from metrics.api.errors import refusals
 from metrics.asking.desk import Asked, Desk
 from metrics.asking.jobs import Job
 from metrics.asking.public import TooFewError, public
-from metrics.asking.shape import address, response
+from metrics.asking.shape import address, body
 from metrics.asking.work import Worked
 from metrics.context import Context
 from metrics.operator import admit, bearer
@@ -76,7 +76,7 @@ def told(context: Context, worked: Worked, *, is_operator: bool) -> Response:
             worked, withheld = public(worked, context.min_cohort)
         except TooFewError as error:
             raise HTTPException(403, str(error), NO_STORE) from None
-    return JSONResponse(response(worked, context.clock(), withheld), headers=NO_STORE)
+    return Response(body(worked, context.clock(), withheld), media_type="application/json", headers=NO_STORE)
 
 
 def pending(job: Job[Worked]) -> Response:

@@ -1,5 +1,6 @@
 """An answer in the shape of the UserMetrics API: -1 wherever there is no value, and no null anywhere."""
 
+import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -53,6 +54,18 @@ def response(worked: Worked, moment: int, withheld: int = 0) -> dict[str, Any]:
         "data": _data(worked),
         **({"statuses": _statuses(worked)} if options.aggregator is None else {}),
     }
+
+
+def body(worked: Worked, moment: int, withheld: int = 0) -> bytes:
+    """The whole answer as JSON. Of aggregates the text is kept with the answer: only the moment changes."""
+    text = worked.texts.get(withheld)
+    if text is None:
+        told = response(worked, moment, withheld)
+        del told["time_of_response"]
+        text = json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        if worked.answer.options.aggregator is not None:  # what names people is not held twice
+            worked.texts[withheld] = text
+    return b'{"time_of_response":"%s",%s' % (iso(moment).encode(), text[1:])
 
 
 def address(request: Request) -> str:

@@ -1,7 +1,7 @@
 """What a request comes to: the cohort's members found, the metric worked out, of one snapshot of the state."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ class Worked:
 
     users: of the cohort. unknown: users of definitions whom the state does not know. apart: the fewest users, 0 aside,
     by whom the cohort differs from a part of its expression, as `fewest_apart` has it; None where it was not asked.
-    made_at: processing time, microseconds.
+    made_at: processing time, microseconds. texts: what metrics.asking.shape made of it, by rows withheld; a copy made
+    with other rows begins with none.
     """
 
     request: Request
@@ -33,6 +34,7 @@ class Worked:
     unknown: int
     apart: int | None
     made_at: int
+    texts: dict[int, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 def work_out(directory: Path, definitions: Definitions, request: Request, made_at: int, *, compare: bool) -> Worked:

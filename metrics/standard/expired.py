@@ -32,7 +32,7 @@ def summaries(conn: sqlite3.Connection, directory: Path, reach: tuple[int, int])
 
 def as_events(table: str, wanted: str) -> str:
     """SQL of the rows of a table of summaries, those wanted, as events."""
-    return f"""SELECT username, topic, service, project, namespace, NULL::VARCHAR AS object, unit,
+    return f"""SELECT username, topic, role, service, project, namespace, NULL::VARCHAR AS object, unit,
             NULL::VARCHAR AS content_hash, NULL::VARCHAR AS msg_id, is_bot,
             epoch_us(first_at) + place * (epoch_us(last_at) - epoch_us(first_at)) // greatest(events - 1, 1) AS at,
             CASE WHEN place >= sized THEN NULL

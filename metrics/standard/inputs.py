@@ -12,6 +12,11 @@ joined and grouped in half the time that names take:
                                      what members did within the reach, account events too
     contribution(...)                the same without account events
     act(slice, uid, ...)             contributions within their user's window
+    deed(slice, uid, who, thing, content, ...)
+                                     what anybody did, as far as it is in the log; slice and uid where it is an act;
+                                     user, object (within its project) and content hash as 64-bit hashes, which are
+                                     sorted and joined in a fraction of the time that texts take (that any two of 10
+                                     million are the same has a chance of one in 300,000)
 """
 
 import sqlite3
@@ -24,7 +29,10 @@ from metrics.standard.slices import Slices
 from state.store import get_meta
 
 #: Columns of the log, as they stand in it.
-_AS_LOGGED = "topic, service, project, namespace, object, size, unit, content_hash, msg_id, is_bot"
+_AS_LOGGED = "topic, role, service, project, namespace, object, size, unit, content_hash, msg_id, is_bot"
+
+#: An object's name is unique within its project.
+_THING = "CASE WHEN object IS NOT NULL THEN hash(coalesce(project, ''), object) END"
 
 #: Above this share of all users, all of them are read rather than each looked up.
 _MOST = 0.2
@@ -64,16 +72,20 @@ def define_people(question: Question, *, registered: bool) -> None:
 
 def _registrations(question: Question) -> tuple[str, str]:
     """Names and times as JSON arrays of one order: both sides write and read these in C."""
-    count, names = question.rows(
-        "SELECT count(*), to_json(list(username)) FROM (SELECT DISTINCT username FROM member)"
-    )[0]
-    few = count < _MOST * get_meta(question.conn, "users", 0)
+    (names,) = question.rows("SELECT to_json(list(DISTINCT username)) FROM member")[0]
+    few = are_few(question)
     found: tuple[str, str] = question.conn.execute(
         "SELECT json_group_array(name), json_group_array(registered_at) FROM user WHERE registered_at IS NOT NULL"
         + (" AND name IN (SELECT value FROM json_each(?))" if few else ""),
         (names or "[]",) if few else (),
     ).fetchone()
     return found
+
+
+def are_few(question: Question) -> bool:
+    """Whether the members are so small a part of all users that what concerns them is worth looking for."""
+    (count,) = question.rows("SELECT count(DISTINCT username) FROM member")[0]
+    return bool(count < _MOST * get_meta(question.conn, "users", 0))
 
 
 def is_by_registration(metric: Metric, options: Options) -> bool:
@@ -122,14 +134,17 @@ def define_contributions(question: Question, reach: tuple[int, int]) -> None:
 
 
 def define_acts(question: Question, metric: Metric, slices: Slices | None, reach: tuple[int, int]) -> None:
-    """Create the view `act`."""
+    """Create the views `act` and `deed`."""
     if is_by_registration(metric, question.options):
         # One join for who it is and for when: the log is read once, and most of it falls away there.
         done = _done_by(question, "frame", reach, "r.slice, r.uid, r.reg", "e.at >= r.lo AND e.at < r.hi")
         _define_view(question, "act", f"SELECT * FROM ({done}) WHERE {_contributes(question)}")
+        _define_view(question, "deed", _by_anybody(question, "frame", "r.slice", "e.at >= r.lo AND e.at < r.hi"))
     else:
         number = slices.number("c.at") if slices else "0"
         _define_view(question, "act", f"SELECT {number} AS slice, c.* FROM contribution c")
+        within = f"r.uid IS NOT NULL AND e.at >= {reach[0]} AND e.at < {reach[1]}"
+        _define_view(question, "deed", _by_anybody(question, "person", number.replace("c.at", "e.at"), within))
 
 
 def _define_view(question: Question, name: str, sql: str) -> None:
@@ -156,6 +171,22 @@ def _done_by(question: Question, table: str, reach: tuple[int, int], columns: st
         )
     return f"""SELECT {columns}, e.* FROM ({" UNION ALL ".join(parts)}) e
         JOIN {table} r ON r.username = e.username AND {on}"""
+
+
+def _by_anybody(question: Question, table: str, number: str, within: str) -> str:
+    """SQL of `deed`. table: of members, r; number: SQL of an act's slice; within: whether the event e is in its window.
+
+    The numbers are made below the join, so that no text goes through it.
+    """
+    is_act = f"e.counts AND {within}"
+    return f"""SELECT e.* EXCLUDE (username, counts), CASE WHEN {is_act} THEN {number} END AS slice,
+            CASE WHEN {is_act} THEN r.uid END AS uid
+        FROM (
+            SELECT username, sent_at, epoch_us(sent_at) AS "at", {_AS_LOGGED},
+                CASE WHEN username IS NOT NULL THEN hash(username) END AS who, {_THING} AS thing,
+                hash(content_hash) AS content, {_wanted(question)} AND {_contributes(question)} AS counts
+            FROM log
+        ) e LEFT JOIN {table} r ON r.username = e.username"""
 
 
 def _within(column: str, low: int, high: int) -> str:

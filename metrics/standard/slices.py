@@ -36,7 +36,7 @@ def slices_of(options: Options) -> Slices:
         return _months(options.metric, start, end, 12 if options.slice == "year" else 1)
     calendar = {"day": (DAY, start // DAY * DAY), "week": (WEEK, week_start(week_of(start)))}
     length, origin = calendar.get(options.slice) or (int(options.slice) * HOUR, start)
-    if origin == start and length > end - start:
+    if options.slice not in calendar and length > end - start:
         raise HomecomingError(
             f"{options.metric}: a slice of {options.slice} is longer than the window from {iso(start)} to {iso(end)}"
         )

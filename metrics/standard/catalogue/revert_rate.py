@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from metrics.standard.aggregators import COUNTED, aggregators, rows_of
+from metrics.standard.inputs import are_few
 from metrics.standard.metric import AggregateRow, Aggregator, Metric, Question, among, filled
 from metrics.standard.parameters import WINDOWED
 
@@ -34,20 +35,91 @@ UNDOINGS = (
 )
 
 
+#: SQL: revisions, whose content hash tells what the object then was.
+_IS_REVISION = f"{_ACTED} AND content_hash IS NOT NULL AND NOT {among('service', FINGERPRINTS)}"
+
+
 def _build(question: Question) -> str:
-    reverted = [*_by_hash(question), *_by_action(question)]
-    counts = "count(*) AS edits, 0 AS reverted FROM act"
-    if reverted:
-        question.duck.execute(f"CREATE OR REPLACE TEMP TABLE undone AS {' UNION '.join(reverted)}")
-        counts = """count(*) AS edits, count(u.msg_id) AS reverted
-            FROM act LEFT JOIN undone u ON u.msg_id = act.msg_id AND u.username = act.username"""
+    counts = []
+    others = "SELECT * FROM act"
+    if question.rows(f"SELECT 1 FROM log WHERE {_IS_REVISION} LIMIT 1"):
+        counts += _by_hash(question)
+        others += f" WHERE NOT coalesce({_IS_REVISION}, FALSE)"
+    if undone := _by_action(question):
+        question.duck.execute(f"CREATE OR REPLACE TEMP TABLE undone AS {' UNION '.join(undone)}")
+        counts.append(
+            f"""SELECT slice, uid, count(*) AS edits, count(u.msg_id) AS reverted
+            FROM ({others}) o LEFT JOIN undone u ON u.msg_id = o.msg_id AND u.username = o.username GROUP BY ALL"""
+        )
     else:
+        counts.append(f"SELECT slice, uid, count(*) AS edits, 0 AS reverted FROM ({others}) GROUP BY ALL")
+    if len(counts) == 1 and not undone:
         question.notes.append(
             "this log has neither content hashes of revisions nor actions that undo: none is reverted"
         )
-    everybody = filled(f"SELECT slice, uid, {counts} GROUP BY ALL", {"edits": "0", "reverted": "0"})
+    sums = f"""SELECT slice, uid, sum(edits)::BIGINT AS edits, sum(reverted)::BIGINT AS reverted
+        FROM ({" UNION ALL ".join(counts)}) GROUP BY ALL"""
+    everybody = filled(sums, {"edits": "0", "reverted": "0"})
     return f"""SELECT slice, uid, reverted / nullif(edits, 0) AS revert_rate, edits, reverted,
         CASE WHEN edits = 0 THEN 'undefined' ELSE status END AS status FROM ({everybody})"""
+
+
+def _by_hash(question: Question) -> list[str]:
+    """SQL of (slice, uid, edits, reverted) of the acts that are revisions.
+
+    Reverted are those after which, within look_ahead, another user brought back a content of the look_back before it.
+    The first revision that brings back one decides: where the user did it alone, nothing was reverted. So it is enough
+    to look at a content and its next occurrence: between them nothing else has brought that content back.
+    """
+    ahead, back = question.options.look_ahead, question.options.look_back
+    question.notes.append(f"reverts are told by content hashes, look_ahead={ahead}, look_back={back}")
+    _define_revisions(question)
+    question.duck.execute(
+        f"""CREATE OR REPLACE TEMP TABLE restored AS
+        SELECT thing, who, place AS later, old FROM (
+            SELECT thing, who, place, lag(place) OVER (PARTITION BY thing, content ORDER BY place) AS old FROM revision
+        ) WHERE place > old + 1 AND place <= old + {ahead + back}"""
+    )
+    between = f"range(greatest(old + 1, later - {ahead}), least(later, old + {back} + 1))"
+    reverted = f"""SELECT r.slice, r.uid
+        FROM (SELECT thing, who, later, unnest({between}) AS place FROM restored) b
+        JOIN revision r ON r.thing = b.thing AND r.place = b.place WHERE r.uid IS NOT NULL
+        GROUP BY r.slice, r.uid, r.thing, r.place, r.who HAVING r.who <> arg_min(b.who, b.later)"""
+    return [
+        "SELECT slice, uid, count(*) AS edits, 0 AS reverted FROM revision WHERE uid IS NOT NULL GROUP BY ALL",
+        f"SELECT slice, uid, 0 AS edits, count(*) AS reverted FROM ({reverted}) GROUP BY ALL",
+    ]
+
+
+def _define_revisions(question: Question) -> None:
+    """Table `revision`: all there are, of few members those of what they touched, numbered within each thing.
+
+    The order is that of time and id. Ids are long, and few revisions of a thing are of the same time: these alone are
+    put in the order of their ids.
+    """
+    execute = question.duck.execute
+    wanted, columns = _IS_REVISION, "thing, content, who, slice, uid"
+    if are_few(question):
+        wanted += f" AND thing IN (SELECT thing FROM deed WHERE uid IS NOT NULL AND {_IS_REVISION})"
+    execute(
+        f"""CREATE OR REPLACE TEMP TABLE revision AS
+        SELECT {columns}, (row_number() OVER w)::INTEGER AS place,
+            CASE WHEN lag("at") OVER w = "at" THEN "at" END AS tied
+        FROM (SELECT {columns}, "at" FROM deed WHERE {wanted}) WINDOW w AS (PARTITION BY thing ORDER BY "at")"""
+    )
+    execute(
+        """CREATE OR REPLACE TEMP TABLE tie AS
+        SELECT thing, tied AS "at", min(place) - 1 AS first, max(place) AS last
+        FROM revision WHERE tied IS NOT NULL GROUP BY ALL"""
+    )
+    if question.rows("SELECT 1 FROM tie LIMIT 1"):
+        execute("DELETE FROM revision r USING tie t WHERE r.thing = t.thing AND r.place BETWEEN t.first AND t.last")
+        execute(
+            f"""INSERT INTO revision
+            SELECT {columns}, first - 1 + row_number() OVER (PARTITION BY thing, "at" ORDER BY msg_id), NULL
+            FROM (SELECT * FROM deed WHERE {_IS_REVISION} AND sent_at IN (SELECT make_timestamp("at") FROM tie))
+            JOIN tie USING (thing, "at")"""
+        )
 
 
 def _define_history(question: Question, name: str, telling: str, things: str) -> None:
@@ -55,44 +127,10 @@ def _define_history(question: Question, name: str, telling: str, things: str) ->
     question.duck.execute(
         f"""CREATE OR REPLACE TEMP TABLE {name} AS
         WITH known AS (SELECT row_number() OVER () AS thing, * FROM (SELECT DISTINCT * FROM ({things})))
-        SELECT msg_id, username, topic, content_hash, thing,
-            row_number() OVER (PARTITION BY thing ORDER BY sent_at, msg_id) AS place
+        SELECT msg_id, username, topic, thing, row_number() OVER (PARTITION BY thing ORDER BY sent_at, msg_id) AS place
         FROM (SELECT *, {_PROJECT} AS within FROM log WHERE {_ACTED} AND {telling}) l
         JOIN known ON known.object = l.object AND known.within = l.within"""
     )
-
-
-def _by_hash(question: Question) -> list[str]:
-    """SQL of revisions after which, within look_ahead, another user brought back a content of the look_back before.
-
-    The first revision that brings back one decides: where the user did it alone, nothing was reverted. So it is enough
-    to look at a content and its next occurrence: between them nothing else has brought that content back.
-    """
-    is_revision = f"content_hash IS NOT NULL AND NOT {among('service', FINGERPRINTS)}"
-    if not question.rows(f"SELECT 1 FROM log WHERE {_ACTED} AND {is_revision} LIMIT 1"):
-        return []
-    ahead, back = question.options.look_ahead, question.options.look_back
-    question.notes.append(f"reverts are told by content hashes, look_ahead={ahead}, look_back={back}")
-    # Contents that came back, by numbers that may collide: a thing too many does no harm.
-    returned = f"""SELECT hash({_PROJECT}, object) AS number FROM log WHERE {_ACTED} AND {is_revision}
-        GROUP BY hash({_PROJECT}, object), hash(content_hash) HAVING count(*) > 1"""
-    touched = f"""SELECT {_PROJECT} AS within, object FROM act
-        WHERE object IS NOT NULL AND {is_revision} AND hash({_PROJECT}, object) IN ({returned})"""
-    _define_history(question, "revision", is_revision, touched)
-    return [
-        f"""SELECT msg_id, username FROM (
-            SELECT r.msg_id, r.username, r.username <> arg_min(restored.username, restored.later) AS by_another
-            FROM (
-                SELECT *, unnest(range(greatest(old + 1, later - {ahead}), least(later, old + {back} + 1))) AS place
-                FROM (
-                    SELECT thing, username, place AS later,
-                        lag(place) OVER (PARTITION BY thing, content_hash ORDER BY place) AS old FROM revision
-                ) WHERE later > old + 1 AND later <= old + {ahead + back}
-            ) restored
-            JOIN revision r ON r.thing = restored.thing AND r.place = restored.place
-            GROUP BY r.msg_id, r.username
-        ) WHERE by_another"""
-    ]
 
 
 def _by_action(question: Question) -> list[str]:
