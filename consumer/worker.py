@@ -7,10 +7,13 @@ offset, and it is handed on once more, because nobody knows whether it had been.
 
 import asyncio
 import logging
+import os
+import threading
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,10 @@ from consumer.kafka_records import ID_HEADER, accepted_record, dead_record, pars
 from consumer.kafka_topics import topics_of, worker_group
 from consumer.settings import KafkaSettings
 from consumer.worker_account import Account, Definitions
+from consumer.worker_chunks import AsFetched, batches, in_chunks
 from consumer.worker_flags import flag_record
-from consumer.worker_stream import EmittedStream, Order, Quiet, SkippedError
+from consumer.worker_send import Sent, send
+from consumer.worker_stream import ByHandStream, Order, Quiet, SkippedError
 from metrics.hotpath import wall_clock
 from metrics.worker import WorkerSeries
 from state.dead_letters import DeadLetter
@@ -37,8 +42,14 @@ _ACCOUNTS_KEPT = 50_000
 #: Bytes of events in a record at most; Kafka's own limit is 1 MB.
 _RECORD_BYTES = 400_000
 
+#: Chunks of events that wait for their turn at most; more are not fetched before.
+_CHUNKS_WAITING = 8
+
 #: Seconds without a heartbeat after which a worker's partitions go to others.
 _SESSION_S = 10.0
+
+#: Seconds in which Faust may come to its end.
+_GRACE_S = 20.0
 
 #: Seconds for which records may lie there without one being taken.
 _STALLED_S = 10.0
@@ -70,16 +81,15 @@ class Worker:
         )
         source = self.app.topic(
             self._topics.events,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
+            schema=AsFetched(),
+            maxsize=_CHUNKS_WAITING,
             partitions=settings.partitions,
         )
         # concurrency other than 1 is broken in Faust 0.15.3: a second stream takes what the first one has.
         self.app.agent(source, name="fold", concurrency=1)(self._fold)
         self.app.timer(_STALLED_S / 4)(self._watch)
         self.app.on_partitions_revoked.connect(self._revoked)
+        self.app.on_before_shutdown.connect(self._stopping)
         self.table.on_recover(self._recovered)
 
     def lag(self) -> dict[int, int]:
@@ -97,14 +107,14 @@ class Worker:
             topic_replication_factor=settings.replicas,
             topic_disable_leader=True,
             web_enabled=False,
-            Stream=EmittedStream,
+            Stream=ByHandStream,
+            ConsumerScheduler=in_chunks(self._topics.events),
             Monitor=Quiet,
             consumer_auto_offset_reset="earliest",
             broker_commit_interval=1.0,
             broker_session_timeout=_SESSION_S,
             broker_heartbeat_interval=_SESSION_S / 4,
             broker_max_poll_records=settings.batch_events,
-            stream_buffer_maxsize=2 * settings.batch_events,
             producer_max_batch_size=256 * 1024,
             producer_max_request_size=2 * 1024 * 1024,
             producer_linger_ms=2,
@@ -113,9 +123,16 @@ class Worker:
         )
 
     async def _fold(self, stream: Any) -> None:
+        settings = self._settings
         try:
-            async for batch in stream.take_events(self._settings.batch_events, self._settings.batch_ms / 1000):
-                await self._take(stream, batch)
+            async with aclosing(batches(stream, settings.batch_events, settings.batch_ms / 1000)) as found:
+                async for batch in found:
+                    is_taken = await self._take(batch)
+                    for chunk in batch:
+                        if is_taken:
+                            await stream.ack(chunk)
+                        else:  # before partitions are dealt, Faust waits for all that it has handed to us
+                            self.app.consumer.unacked.discard(chunk.message)
         except asyncio.CancelledError:
             raise
         except Exception as problem:
@@ -124,37 +141,42 @@ class Worker:
             await self.app.crash(problem)
             raise
 
-    async def _take(self, stream: Any, batch: Sequence[Any]) -> None:
+    async def _take(self, batch: Sequence[Any]) -> bool:
+        """Whether Kafka has all that comes of these chunks, so that they may be acknowledged."""
         self._active = time.monotonic()
-        deal = self._deals
-        dispositions: list[str] = []
-        waiting: list[Awaitable[Any]] = []
+        deal, generation = self._deals, self.app.consumer_generation_id
+        if any(chunk.message.generation_id != generation for chunk in batch):
+            return False  # fetched before partitions were dealt anew: whoever has theirs reads them again
         by_partition: dict[int, list[Any]] = defaultdict(list)
-        for event in batch:
-            await self._order.take(event.message)
-            by_partition[event.message.partition].append(event)
-        values = 0
-        for partition, events in by_partition.items():
+        for chunk in batch:
+            await self._order.take(chunk.message.tp, chunk.value)
+            by_partition[chunk.message.partition].append(chunk)
+        dispositions: list[str] = []
+        dead: list[bytes] = []
+        written = 0
+        kept: list[tuple[int, Sent]] = []
+        others: list[Sent] = []
+        for partition, chunks in by_partition.items():
             # A table finds its partition by the event at hand, which within a batch is any of them.
-            _current_event.set(weakref.ref(events[0]))
+            _current_event.set(weakref.ref(chunks[0]))
             touched: dict[str, Account] = {}
-            passed = [value for event in events if (value := self._look(event, touched, dispositions, waiting))]
+            records = (record for chunk in chunks for record in chunk.value)
+            passed = [value for record in records if (value := self._look(record, touched, dispositions, dead))]
             await self._tell(partition, touched)
+            values = {name.encode(): account.to_bytes() for name, account in touched.items()}
             if deal != self._deals:
                 # The partition may be another worker's by now, and its values later than these. Nothing of the batch
                 # is acknowledged, so its events are read again.
-                return
-            waiting += [await self._keep(partition, name, account) for name, account in touched.items()]
-            waiting += [
-                await self._send(self._topics.accepted, None, accepted_record(part), partition)
-                for part in _parts(passed)
-            ]
-            values += len(touched)
-        await asyncio.gather(*waiting)
-        for event in batch:
-            stream.emitted[event.message.tp] = event.message.offset
-        self._series.took(dispositions, values)
+                return False
+            kept.append((partition, await self._keep(partition, values)))
+            accepted = [(None, accepted_record(part)) for part in _parts(passed)]
+            others.append(await send(self.app, self._topics.accepted, partition, accepted))
+            written += len(values)
+        others.append(await send(self.app, self._topics.notes, 0, [(None, letter) for letter in dead]))
+        await asyncio.gather(*(self._persisted(*sent) for sent in kept), *(sent.arrived() for sent in others))
+        self._series.took(dispositions, written)
         self._active = time.monotonic()
+        return True
 
     async def _watch(self) -> None:
         """What is left out at the end of a partition shows by nothing else: there is more, and nothing comes."""
@@ -166,17 +188,15 @@ class Worker:
             await self.app.crash(problem)
 
     def _look(
-        self, event: Any, touched: dict[str, Account], dispositions: list[str], waiting: list[Awaitable[Any]]
+        self, record: Any, touched: dict[str, Account], dispositions: list[str], dead: list[bytes]
     ) -> bytes | None:
         """Fold the event into its account; its text where it is to be handed on."""
-        message = event.message
-        value: bytes = message.value
+        value: bytes = record.value
         try:
-            found = parse_event(message.key, value, wall_clock())
+            found = parse_event(record.key, value, wall_clock())
         except Poison as poison:
             dispositions.append("dead_letter")
-            letter = dead_record(self._dead(message, poison))
-            waiting.append(asyncio.ensure_future(self._send_and_wait(self._topics.notes, None, letter, 0)))
+            dead.append(dead_record(self._dead(record, poison)))
             return None
         if found.user is None:
             dispositions.append("nobody")
@@ -184,7 +204,7 @@ class Worker:
         account = touched.get(found.user)
         if account is None:
             account = touched[found.user] = self._account(found.user)
-        taken = account.take(found, message.partition, message.offset)
+        taken = account.take(found, record.partition, record.offset)
         dispositions.append(taken)
         return None if taken == "duplicate" else value
 
@@ -200,60 +220,52 @@ class Worker:
 
     async def _tell(self, partition: int, touched: Mapping[str, Account]) -> None:
         """Say where accounts burst. Before their values are kept: what is kept as told is never told again."""
-        waiting: list[Awaitable[Any]] = []
+        records = []
         for name, account in touched.items():
             crossings = account.crossings()
             if crossings or account.has_told:
-                record = flag_record(name, account, crossings)
-                waiting.append(await self._send(self._topics.flags, name.encode(), record, partition))
+                records.append((name.encode(), flag_record(name, account, crossings)))
             account.has_told = bool(crossings)
-        await asyncio.gather(*waiting)
+        await (await send(self.app, self._topics.flags, partition, records)).arrived()
 
-    async def _keep(self, partition: int, name: str, account: Account) -> Awaitable[Any]:
-        """Write the account's value to the table, once a batch."""
-        key, value = name.encode(), account.to_bytes()
+    async def _keep(self, partition: int, values: Mapping[bytes, bytes]) -> Sent:
+        """Write the accounts' values to the table, each once a batch."""
         # `table[key] = value` makes a changelog record that goes its way one by one and that nobody waits for.
-        self.table.data[key] = value
-        return await self._send(self._topics.accounts, key, value, partition, self._persisted)
+        for key, value in values.items():
+            self.table.data[key] = value
+        return await send(self.app, self._topics.accounts, partition, values.items())
 
-    def _persisted(self, done: Any) -> None:
-        """How far the changelog is in the local files, so that a restart reads only what came after."""
-        if not done.cancelled() and done.exception() is None:
-            sent = done.result()
+    async def _persisted(self, partition: int, sent: Sent) -> None:
+        """Note how far the changelog is in the local files, so that a restart reads only what came after."""
+        offset = await sent.arrived()
+        if offset >= 0:
             store: Any = self.table.data
-            store.set_persisted_offset(TP(sent.topic, sent.partition), sent.offset)
+            store.set_persisted_offset(TP(self._topics.accounts, partition), offset)
 
-    async def _send(
-        self, topic: str, key: bytes | None, value: bytes, partition: int, on_sent: Any = None
-    ) -> "asyncio.Future[Any]":
-        sent: asyncio.Future[Any] = await self.app.producer.send(  # type: ignore[assignment]
-            topic, key, value, partition, None, None
-        )
-        if on_sent is not None:
-            sent.add_done_callback(on_sent)
-        return sent
-
-    async def _send_and_wait(self, topic: str, key: bytes | None, value: bytes, partition: int) -> None:
-        await (await self._send(topic, key, value, partition))
-
-    def _dead(self, message: Any, poison: Poison) -> DeadLetter:
-        ids = [value for name, value in message.headers or () if name == ID_HEADER]
-        where = f"{message.topic}/{message.partition}/{message.offset}"
+    def _dead(self, record: Any, poison: Poison) -> DeadLetter:
+        ids = [value for name, value in record.headers or () if name == ID_HEADER]
+        where = f"{record.topic}/{record.partition}/{record.offset}"
         return DeadLetter(
             received_at=wall_clock(),
             reason=poison.reason,
             detail=poison.detail,
             source="kafka",
             msg_id=printable(ids[0].decode("utf-8", "replace")) if ids else where,
-            topic=message.topic,
+            topic=record.topic,
             headers=None,
-            body=message.value or b"",
+            body=record.value or b"",
         )
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
         self.is_recovered = False
         self._forget()
         self._series.dealt()
+
+    async def _stopping(self, *_: Any, **__: Any) -> None:
+        """Faust may wait for ever for what it stops. What is not acknowledged by then is read again."""
+        deadline = threading.Timer(_GRACE_S, os._exit, (0,))
+        deadline.daemon = True
+        deadline.start()
 
     async def _recovered(self, *_: Any) -> None:
         self._forget()

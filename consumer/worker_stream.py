@@ -1,5 +1,6 @@
 """What Faust 0.15.3 must do otherwise for nothing to be lost: acknowledge less, and leave nothing out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import faust
@@ -11,14 +12,13 @@ class SkippedError(Exception):
     """Faust has left records out: whoever begins again reads them."""
 
 
-class EmittedStream(faust.Stream[Any]):
-    """A stream that acknowledges what was handed on, and nothing else.
+class ByHandStream(faust.Stream[Any]):
+    """A stream in which nothing is acknowledged but by hand, when what came of it is in Kafka.
 
-    `take_events` acknowledges its events however it ends, by a crash or a cancellation in the middle of them too, and
-    leaves a stream behind that goes on reading and acknowledges whatever comes: measured, 475 events of 20,000 lost.
+    By itself a stream acknowledges an event when the next one is asked for, however the agent fared with it, and `take`
+    does so by a crash or a cancellation in the middle too, and leaves a stream behind that goes on reading and
+    acknowledges whatever comes: measured, 475 events of 20,000 lost.
     """
-
-    emitted: dict[TP, int]
 
     @property
     def enable_acks(self) -> bool:
@@ -27,14 +27,6 @@ class EmittedStream(faust.Stream[Any]):
 
     @enable_acks.setter
     def enable_acks(self, value: bool) -> None: ...
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.emitted = {}
-
-    async def ack(self, event: Any) -> bool:
-        message = event.message
-        return await super().ack(event) if message.offset <= self.emitted.get(message.tp, -1) else False
 
 
 class Order:
@@ -53,13 +45,15 @@ class Order:
         """Partitions are dealt anew: what follows is what is committed."""
         self._next.clear()
 
-    async def take(self, message: Any) -> None:
-        """Raise SkippedError where records before this one were left out."""
-        tp = message.tp
+    async def take(self, tp: TP, records: Sequence[Any]) -> None:
+        """Raise SkippedError where records before the first one, or between them, were left out."""
+        first, last = records[0].offset, records[-1].offset
         expected = self._following(tp)
-        if expected is not None and message.offset > max(expected, await self._earliest(tp, message.offset, expected)):
-            raise SkippedError(f"{tp.topic}/{tp.partition}: {expected} follows, not {message.offset}")
-        self._next[tp] = max(message.offset + 1, expected or 0)
+        if expected is not None and first > max(expected, await self._earliest(tp, first, expected)):
+            raise SkippedError(f"{tp.topic}/{tp.partition}: {expected} follows, not {first}")
+        if last - first != len(records) - 1:
+            raise SkippedError(f"{tp.topic}/{tp.partition}: {len(records)} records from {first} to {last}")
+        self._next[tp] = max(last + 1, expected or 0)
 
     async def stalled(self) -> str | None:
         """A partition in which there is more than was taken; None where there is none."""
