@@ -50,9 +50,7 @@ def run(settings: Settings, directory: Path, calibrations: Path, host: str, port
         prepare_topics(settings.kafka, stopped.wait)
         definitions = Definitions(settings.rules(), read_calibrations(calibrations))
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(
-                number, signal.SIG_DFL
-            )  # until Faust has handlers of its own nothing is taken that could be lost
+            signal.signal(number, signal.SIG_DFL)  # until Faust has its own: nothing is taken before
         if stopped.is_set():
             return 0
         code = _work(settings, definitions, directory, registry, progress)

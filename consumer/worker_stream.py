@@ -49,17 +49,17 @@ class Order:
         """Raise SkippedError where records before the first one, or between them, were left out."""
         first, last = records[0].offset, records[-1].offset
         expected = self._following(tp)
-        if expected is not None and first > max(expected, await self._earliest(tp, first, expected)):
+        if first > max(expected, await self._earliest(tp, first, expected)):
             raise SkippedError(f"{tp.topic}/{tp.partition}: {expected} follows, not {first}")
         if last - first != len(records) - 1:
             raise SkippedError(f"{tp.topic}/{tp.partition}: {len(records)} records from {first} to {last}")
-        self._next[tp] = max(last + 1, expected or 0)
+        self._next[tp] = max(last + 1, expected)
 
     async def stalled(self) -> str | None:
         """A partition in which there is more than was taken; None where there is none."""
         for tp, records in self._left().items():
             end = self._app.consumer.highwater(tp) or 0
-            if records and end > max(self._following(tp) or 0, await self._earliest(tp, 1, 0)):
+            if records and end > max(self._following(tp), await self._earliest(tp, 1, 0)):
                 return f"{tp.topic}/{tp.partition}"
         return None
 
@@ -70,14 +70,16 @@ class Order:
     def _left(self) -> dict[TP, int]:
         consumer = self._app.consumer
         ours = [tp for tp in consumer.assignment() if tp.topic == self._topic]
-        return {tp: max(0, (consumer.highwater(tp) or 0) - (self._following(tp) or 0)) for tp in ours}
+        return {tp: max(0, (consumer.highwater(tp) or 0) - self._following(tp)) for tp in ours}
 
-    def _following(self, tp: TP) -> int | None:
-        """The offset to be taken next; None where nothing ever was."""
+    def _following(self, tp: TP) -> int:
+        """The offset to be taken next; 0 where nothing was committed yet: then everything is to be taken."""
         found = self._next.get(tp)
-        # What is committed: Faust has just read it, to go on from there.
-        consumer: Any = self._app.consumer
-        return consumer._committed_offset.get(tp) if found is None else found  # noqa: SLF001
+        if found is None:
+            # What is committed: Faust has just read it, to go on from there.
+            consumer: Any = self._app.consumer
+            found = consumer._committed_offset.get(tp)  # noqa: SLF001
+        return found or 0
 
     async def _earliest(self, tp: TP, offset: int, expected: int) -> int:
         """The first offset that retention has left; asked only where one is missing."""
