@@ -21,6 +21,7 @@ import faust
 from faust.streams import _current_event
 from faust.types import TP
 
+from consumer.backoff import begin_again
 from consumer.delivery import Poison, printable
 from consumer.kafka_records import ID_HEADER, accepted_record, dead_record, parse_event
 from consumer.kafka_topics import topics_of, worker_group
@@ -53,6 +54,21 @@ _GRACE_S = 20.0
 
 #: Seconds for which records may lie there without one being taken.
 _STALLED_S = 10.0
+
+
+class _App(faust.App):
+    """Ends in time, though Faust may wait for ever for what it stops: what is not acknowledged is read again."""
+
+    async def on_stop(self) -> None:
+        deadline = threading.Timer(_GRACE_S, self._end)
+        deadline.daemon = True
+        deadline.start()
+        await super().on_stop()
+
+    def _end(self) -> None:
+        if self.crashed:
+            begin_again()
+        os._exit(0)
 
 
 class Worker:
@@ -89,7 +105,6 @@ class Worker:
         self.app.agent(source, name="fold", concurrency=1)(self._fold)
         self.app.timer(_STALLED_S / 4)(self._watch)
         self.app.on_partitions_revoked.connect(self._revoked)
-        self.app.on_before_shutdown.connect(self._stopping)
         self.table.on_recover(self._recovered)
 
     def lag(self) -> dict[int, int]:
@@ -98,7 +113,7 @@ class Worker:
 
     def _app(self, directory: Path) -> faust.App:
         settings = self._settings
-        return faust.App(
+        return _App(
             worker_group(settings),
             broker=[f"kafka://{broker}" for broker in settings.bootstrap.split(",")],
             store="rocksdb://",
@@ -260,12 +275,6 @@ class Worker:
         self.is_recovered = False
         self._forget()
         self._series.dealt()
-
-    async def _stopping(self, *_: Any, **__: Any) -> None:
-        """Faust may wait for ever for what it stops. What is not acknowledged by then is read again."""
-        deadline = threading.Timer(_GRACE_S, os._exit, (0,))
-        deadline.daemon = True
-        deadline.start()
 
     async def _recovered(self, *_: Any) -> None:
         self._forget()

@@ -1,9 +1,7 @@
 """`homecoming worker`: wait for Kafka, check the topics, run Faust until SIGTERM; /ready tells how far that is."""
 
 import logging
-import os
 import signal
-import sys
 import time
 from pathlib import Path
 from threading import Event
@@ -11,6 +9,7 @@ from threading import Event
 import click
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from consumer.backoff import begin_again
 from consumer.kafka_topics import prepare_topics
 from consumer.settings import Settings
 from consumer.worker_account import Definitions
@@ -61,7 +60,7 @@ def run(settings: Settings, directory: Path, calibrations: Path, host: str, port
         # beginning again is all it takes; as a new program, because a Faust app cannot be started twice.
         logger.warning("starting again in %d s", _AGAIN_AFTER_S)
         time.sleep(_AGAIN_AFTER_S)
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command that runs
+        begin_again()
     return code
 
 
