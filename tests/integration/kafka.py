@@ -142,7 +142,8 @@ def fetch_libraries(folder: Path) -> str | None:
 
 def lacking() -> str | None:
     """Why the distributed mode cannot run in this environment; None where it can."""
-    missing = [name for name in ("faust", "kafka", "rocksdict") if find_spec(name) is None]
+    # Faust takes its own module's place once it is imported, without a spec.
+    missing = [name for name in ("faust", "kafka", "rocksdict") if name not in sys.modules and find_spec(name) is None]
     if missing:
         return f"no {', '.join(missing)} in {sys.prefix}: pip install 'homecoming[scale]'"
     return None
