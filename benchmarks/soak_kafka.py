@@ -29,7 +29,6 @@ def soak(folder: Path, events: int, kills: int, seed: int) -> Sequence[tuple[str
     try:
         rough.run(log, kills)
         rough.check(log, folder / "batch", PATIENCE_S)
-        rough.check_accounts(log)
     finally:
         cluster.stop()
         node.stop()

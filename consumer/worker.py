@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.streams import _current_event
@@ -31,6 +31,7 @@ from consumer.worker_chunks import AsFetched, batches, in_chunks
 from consumer.worker_flags import flag_record
 from consumer.worker_send import Sent, send
 from consumer.worker_stream import ByHandStream, Order, Quiet, SkippedError
+from consumer.worker_table import AccountTable
 from metrics.hotpath import wall_clock
 from metrics.worker import WorkerSeries
 from state.dead_letters import DeadLetter
@@ -88,12 +89,15 @@ class Worker:
         self.is_recovered = False
         self.app = self._app(directory)
         self._order = Order(self.app, self._topics.events)
-        self.table = self.app.Table(
-            "accounts",
-            partitions=settings.partitions,
-            key_type=bytes,
-            value_type=bytes,
-            extra_topic_configs={"cleanup.policy": "compact"},
+        self.table = cast(
+            "AccountTable",
+            self.app.Table(
+                "accounts",
+                partitions=settings.partitions,
+                key_type=bytes,
+                value_type=bytes,
+                extra_topic_configs={"cleanup.policy": "compact"},
+            ),
         )
         source = self.app.topic(
             self._topics.events,
@@ -123,6 +127,7 @@ class Worker:
             topic_disable_leader=True,
             web_enabled=False,
             Stream=ByHandStream,
+            Table=AccountTable,
             ConsumerScheduler=in_chunks(self._topics.events),
             Monitor=Quiet,
             consumer_auto_offset_reset="earliest",
@@ -273,14 +278,25 @@ class Worker:
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
         self.is_recovered = False
+        self.table.overtaken.clear()
         self._forget()
         self._series.dealt()
 
     async def _recovered(self, *_: Any) -> None:
+        await self._write_again()
         self._forget()
         self._active = time.monotonic()
         self.is_recovered = True
         self._series.recovered()
+
+    async def _write_again(self) -> None:
+        """Put values that were overtaken by older ones at the changelog's end again."""
+        store: Any = self.table.data
+        for partition, keys in self.table.overtaken.items():
+            db = store._db_for_partition(partition)  # noqa: SLF001 - no event is at hand, which would tell it
+            sent = await send(self.app, self._topics.accounts, partition, [(key, db.get(key)) for key in keys])
+            await sent.arrived()
+        self.table.overtaken.clear()
 
     def _forget(self) -> None:
         """Partitions may come back after another worker has gone on with them."""

@@ -5,6 +5,7 @@ offset twice (after a crash), or the bus delivered a message twice (under two of
 """
 
 import json
+import re
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -32,6 +33,9 @@ Taken = Literal["new", "old", "replayed", "duplicate"]
 
 #: Fields of a crossing that are plain values, in their order.
 _PLAIN = ("rule", "at", "msg_id", "posts", "run", "threads", "begins", "score", "hours")
+
+#: The first of a value's offsets, of which there is one: all of an account's events are in one partition.
+_OFFSET = re.compile(rb'\{"v":\d+,"o":\[\[\d+,(\d+)')
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -181,6 +185,15 @@ class Account:
         if len(ids) > IDS_KEPT or (ids and next(iter(ids.values())) < horizon):
             kept = [(key, day) for key, day in ids.items() if day >= horizon]
             self._ids = dict(kept[-IDS_KEPT:])
+
+
+def progress(value: bytes | None) -> int:
+    """The offset of the last event that a table value holds: of two values of an account the greater is the later.
+
+    -1 for no value, or for one of no event.
+    """
+    found = _OFFSET.match(value or b"")
+    return int(found[1]) if found else -1
 
 
 def plain(crossing: Crossing) -> list[Any]:

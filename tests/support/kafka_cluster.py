@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from uuid import uuid4
 from consumer.kafka_records import event_record
 from consumer.kafka_topics import topics_of
 from consumer.settings import Settings, load_settings
-from consumer.worker_account import Account, Definitions
+from consumer.worker_account import Account, Definitions, progress
 from state.event import Event
 from state.reading import Status, status
 from state.screening import UNSCREENED
@@ -104,20 +105,25 @@ prefix = "{self.prefix}"
         return [(partition, offset, unpacked(key), unpacked(value)) for partition, offset, key, value in lines]
 
     def accounts(self) -> dict[str, Account]:
-        """The workers' table, as its changelog has it: the last value of each key."""
-        values = {
-            str(key or b"", "utf-8"): value or b""
-            for *_, key, value in self.records(topics_of(self.settings.kafka).accounts)
-        }
+        """The workers' table, as its changelog has it: of the values of each key the one that holds most."""
+        values: dict[str, bytes] = {}
+        for *_, key, value in self.records(topics_of(self.settings.kafka).accounts):
+            name = str(key or b"", "utf-8")
+            if progress(value) >= progress(values.get(name)):
+                values[name] = value or b""
         definitions = Definitions(self.settings.rules(), Calibrations())
         return {name: Account.from_bytes(value, definitions) for name, value in values.items()}
 
     def told(self) -> dict[str, tuple[str, str, int]]:
         """What the workers tell of flags, as a reader has it in the end: id -> (user, when, posts)."""
         flags: dict[str, dict[str, tuple[str, str, int]]] = {}
+        versions: Counter[str] = Counter()
         for *_, value in self.records(topics_of(self.settings.kafka).flags):
             said = json.loads(value or b"{}")
             user = said["user"]
+            if said["version"] < versions[user]:
+                continue  # of a worker that had lost the account without knowing it yet
+            versions[user] = said["version"]
             kept = {known: flag for known, flag in flags.get(user, {}).items() if flag[1] < said["since"]}
             flags[user] = kept | {flag["id"]: (user, flag["raised_at"], flag["posts"]) for flag in said["flags"]}
         return {known: flag for found in flags.values() for known, flag in found.items()}

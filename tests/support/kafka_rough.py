@@ -76,7 +76,7 @@ class Rough:
         self._totals = self._cluster.totals()
 
     def check(self, log: Sequence[Message], folder: Path, seconds: float) -> None:
-        """Totals and flags are those of one import of everything: 0 lost, 0 counted twice."""
+        """Totals, flags and what the workers keep are those of one import of everything: 0 lost, 0 counted twice."""
         self._cluster.settled(len(events_of(log)), seconds)
         wanted = batch(log, folder)
         found = outcome(self._cluster.state)
@@ -84,9 +84,6 @@ class Rough:
         assert found[1] == wanted[1], "the flags differ"
         self.done["flags"] = len(found[1])
         assert self._cluster.told() == of_accounts(wanted[1]), "the workers tell of other flags"
-
-    def check_accounts(self, log: Sequence[Message]) -> None:
-        """What the workers keep of each account is right, too; docs/scaling.md says when it is not."""
         truth = Oracle(Rules()).take_in(log).states
         accounts = {name: account.state for name, account in self._cluster.accounts().items()}
         assert accounts.keys() == truth.keys()
