@@ -93,12 +93,17 @@ class Detector:
         """The events of each step, and when it begins at the latest."""
         first, begins, until = 0, self.watermark, -1
         for place, event in enumerate(events):
-            if event.at > until:
-                if place:
+            # Whoever is not looked at moves no watermark, so that their time begins no step either.
+            if event.at > until and self._is_looked_at(event):
+                if until >= 0:
                     yield events[first:place], begins
-                first, begins = place, max(self.watermark, event.at)
+                    first = place
+                begins = max(self.watermark, event.at)
                 until = begins + STEP
         yield events[first:], begins
+
+    def _is_looked_at(self, event: Event) -> bool:
+        return event.user is not None and event.user not in self.rules.allowlist and event.role in self._roles
 
     def _step(self, events: Sequence[Event], users: Mapping[str, UserState], since: int) -> Seen:
         touched: dict[str, Track] = {}

@@ -125,3 +125,26 @@ def test_topics_are_worked_out_once_and_as_the_rules_say() -> None:
     wanted = {THREAD_TOPIC: THREAD, OTHER_TOPIC: OTHER, PASSIVE_TOPIC: PASSIVE, "forum.joined": CREATION}
     assert {topic: kinds[topic] for topic in wanted} == wanted
     assert dict(kinds) == wanted
+
+
+@pytest.mark.parametrize("place", [0, 1, 8])
+def test_a_known_bot_days_ahead_in_the_same_batch_hides_no_burst(place: int) -> None:
+    """What nobody looks at must not say from when on the batch's flags are new."""
+    rules = Rules(allowlist=frozenset({"bot"}))
+    batch = [
+        event
+        for message in messages([Act(0, CREATE, "mallory"), *burst("mallory", HOUR, 7, SECOND)])
+        for event in message
+    ]
+    (ahead,) = messages([Act(3 * DAY, OTHER_TOPIC, "bot")])[0]
+    batch.insert(place, ahead)
+    users: dict[str, UserState] = {}
+    for event in batch:
+        after, _ = apply(users.get(str(event.user)), event, rules)
+        assert after is not None
+        users[str(event.user)] = after
+    detector = Detector(rules, Calibrations())
+    (seen,) = detector.take(batch, users)
+    (crossing,) = detector.crossings("mallory")
+    assert "mallory" in seen.accounts
+    assert seen.since <= crossing.at
