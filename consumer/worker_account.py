@@ -145,7 +145,7 @@ class Account:
             found["s"] = [*state[:4], list(state.weeks.items()), state.early_days]
         if track is not None:
             found["t"] = [
-                [post[:3] for post in track.posts],
+                track.posts,
                 track.earlier,
                 track.settled,
                 [plain(crossing) for crossing in track.past],

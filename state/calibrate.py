@@ -30,9 +30,7 @@ def calibrate(store: Store, budget: float) -> tuple[Calibration, Calibration]:
         previous = read_calibrations(store.directory).versions[-1]
         define_log(duck, conn, store.directory)
         define_posts(store, duck, start)
-        rows = duck.execute(
-            "SELECT username, sent, msg_id, kind, content_hash FROM early WHERE kind IS NOT NULL"
-        ).fetchall()
+        rows = duck.execute("SELECT username, sent, msg_id, kind FROM early WHERE kind IS NOT NULL").fetchall()
         users = load_all(conn, sorted({name for name, *_ in rows}))
         registered = conn.execute(
             "SELECT registered_at FROM user WHERE registered_at >= ? ORDER BY registered_at", (start,)

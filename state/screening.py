@@ -113,7 +113,7 @@ def define_posts(store: Store, duck: "duckdb.DuckDBPyConnection", since: int) ->
         FROM log JOIN topic_kind USING (topic)
         WHERE role = 'actor' AND NOT is_bot AND username IS NOT NULL AND (username IN ({bots})) IS NOT TRUE
             AND (kind IS NOT NULL OR creates);
-        CREATE TABLE early AS SELECT acted.* EXCLUDE (sent_at) FROM acted JOIN tenure USING (username)
+        CREATE TABLE early AS SELECT acted.* EXCLUDE (sent_at, content_hash) FROM acted JOIN tenure USING (username)
         WHERE (creates OR fifth_day IS NULL OR day <= fifth_day) AND {_from(since)}"""
     )
 
@@ -291,7 +291,7 @@ def _histories(
         if not needed:
             continue
         rows = duck.cursor().execute(
-            f"""SELECT username, sent, msg_id, kind, content_hash FROM {posts} JOIN candidate USING (username)
+            f"""SELECT username, sent, msg_id, kind FROM {posts} JOIN candidate USING (username)
             WHERE kind IS NOT NULL AND {wanted} ORDER BY username, sent, msg_id"""
         )
         fetched = iter(partial(rows.fetchmany, _ROWS_AT_ONCE), [])

@@ -114,6 +114,25 @@ class Held(NamedTuple):
     until: int
 
 
+class Floor(NamedTuple):
+    """What no post reaches under any version without crossing a limit, whatever the account: a bound from below."""
+
+    limit: float  #: score
+    posts: int  #: in 24 hours, of any kind
+    weights: tuple[float, float]  #: the most that a post of each kind adds to a score
+
+    @classmethod
+    def of(cls, versions: Iterable[Calibration]) -> "Floor":
+        """The least of the limits, the most of the weights."""
+        limits, posts, weights = zip(
+            *((v.limit, min(v.cap, v.hours), Weights.of(v)) for v in versions),
+            strict=True,
+        )
+        threads, other = (max(max(w.fast[kind], w.hand[kind]) for w in weights) for kind in (0, 1))
+        # Sums are taken in another order here than in a score.
+        return cls(min(limits) * (1 - 1e-9), min(posts), (threads, other))
+
+
 class Calibrations:
     """Every version by the event time from which it holds, so that a replay takes what was taken then."""
 
@@ -125,6 +144,7 @@ class Calibrations:
             Held(version, Weights.of(version), Rhythm(version.signups) if version.signups else None, until)
             for version, until in zip(self.versions, [*self._since[1:], _NEVER], strict=True)
         ]
+        self.floor = Floor.of(self.versions)
 
     def holding(self, at: int) -> Held:
         """The version that holds at the event time; those who go on in order need not ask again before its end."""

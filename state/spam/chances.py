@@ -1,12 +1,17 @@
 """Upper tails: how likely so many or more are, where only chance is at work."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import exp, lgamma, log, log1p
 
 #: The rest of a tail that is left out, as a share of it.
 _NEGLIGIBLE = 1e-9
 
+#: Tails that are remembered: whenever a sign-up or a post comes late, those after it are asked about again.
+_REMEMBERED = 4_096
 
+
+@lru_cache(_REMEMBERED)
 def binomial_tail(at_least: int, of: int, share: float) -> float:
     """P(X >= at_least), X binomial(of, share); 0 < share < 1."""
 
@@ -17,6 +22,7 @@ def binomial_tail(at_least: int, of: int, share: float) -> float:
     return _tail(chance, lambda k: (of - k) / (k + 1) * share / (1 - share), at_least, of * share, of)
 
 
+@lru_cache(_REMEMBERED)
 def negative_binomial_tail(at_least: int, mean: float, size: float) -> float:
     """P(X >= at_least), X negative binomial of that mean and variance mean + mean^2 / size."""
     success = mean / (mean + size)

@@ -109,7 +109,7 @@ class Detector:
         touched: dict[str, Track] = {}
         signed_up = False
         kinds, roles, allowlist = self._kinds, self._roles, self.rules.allowlist
-        regulars, texts, watermark = self._regulars, self.texts, self.watermark
+        tracks, regulars, texts, watermark = self.tracks, self._regulars, self.texts, self.watermark
         # All fields at once: to ask for each of them by name would cost more than everything else here.
         for msg_id, at, _, topic, name, role, _, _, _, _, _, _, text, is_bot in events:
             if name is None or name in allowlist or role not in roles:
@@ -122,13 +122,22 @@ class Detector:
                 self.late += 1
                 continue
             begins, ends = regulars.get(name, _NEVER)
-            is_regular = begins <= at < ends and kind != CREATION
+            is_regular = begins <= at < ends
+            user = users[name]
             if not is_regular and name in texts.early_days:
-                texts.know(name, users[name])
-            if text is not None and kind >= 0:
-                texts.add(text, (at, msg_id, name), users[name])
-            if not is_regular:
-                signed_up |= self._noted(Post(at, msg_id, kind, text), name, users[name], touched)
+                texts.know(name, user)
+            if kind >= 0:
+                if text is not None:
+                    texts.add(text, (at, msg_id, name), user)
+                if not is_regular and self._posted(Post(at, msg_id, kind), name, user, touched):
+                    signed_up = True
+                continue
+            if kind == CREATION:
+                signed_up = True
+                self._registered(at, msg_id, name, user)
+            if (track := tracks.get(name)) is not None and at <= track.newest:
+                touched[name] = track
+                track.stale(at)  # it was active, or signed up, earlier than was known
         changed = {name for name, track in touched.items() if self._evaluate(name, track, users[name], since)}
         changed.update(name for name in touched.keys() | texts.changed() if self._repeat(name))
         if signed_up:
@@ -136,18 +145,11 @@ class Detector:
         self._tidy()
         return Seen(frozenset(changed), signed_up, since)
 
-    def _noted(self, post: Post, name: str, user: UserState, touched: dict[str, Track]) -> bool:
-        """Note what somebody did, a post or not, where it counts; whether it counts for the waves."""
-        at, msg_id, kind, _ = post
+    def _posted(self, post: Post, name: str, user: UserState, touched: dict[str, Track]) -> bool:
+        """Note the post where it counts; whether it counts for the waves."""
+        at, msg_id, kind = post
+        is_new = at < tenured_from(user)
         track = self.tracks.get(name)
-        if kind < 0:
-            if track is not None and at <= track.newest:
-                touched[name] = track
-                track.stale(at)  # it was active, or signed up, earlier than was known
-            if kind == CREATION:
-                self._registered(at, msg_id, name, user)
-            return kind == CREATION
-        is_new = low_tenure(user, at)
         if track is None:
             if not is_new and not dormant(user, at):
                 self._regulars[name] = _regular(user, at)
@@ -190,6 +192,8 @@ class Detector:
         if name not in self.tracks:
             return False  # evicted within this very batch
         self.tracks.move_to_end(name)  # the accounts seen longest ago come first
+        if track.is_harmless(self.calibrations.floor):
+            return False  # most of the time
         had = bool(track.past or track.crossings)
         track.evaluate(user, self.calibrations)
         self.evictions += track.drop_before(self.watermark - KEPT, since)

@@ -161,7 +161,7 @@ def peak(posts: Iterable[Post], early_days: Sequence[int], calibration: Calibrat
     weights = Weights.of(calibration)
     fast = hand = highest = 0.0
     last = 0
-    for at, _, kind, _ in posts:
+    for at, _, kind in posts:
         silence, last = at - last, at
         fast = max(0.0, fast - weights.fast_drift * silence) + weights.fast[kind]
         hand = max(0.0, hand - weights.hand_drift * silence) + weights.hand[kind]

@@ -19,7 +19,6 @@ class Post(NamedTuple):
     at: int  #: event time, microseconds since 1970 UTC
     msg_id: str
     kind: int  #: THREAD or OTHER
-    text: str | None = None  #: hash of the normalised text, where the message carries one
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Repeats:
         judged: event time before which no copy crosses.
         """
         changed: set[str] = set()
-        for copy in islice(self.copies, self._done, None):
+        for copy in self.copies[self._done :]:
             for name, repeated in self._take(copy, judged, is_new=is_new(copy)):
                 self.found.setdefault(name, []).append(repeated)
                 changed.add(name)

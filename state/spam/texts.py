@@ -8,6 +8,7 @@ earliest active days.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
 
 from state.fold import EARLY_DAYS, UserState
 from state.spam.calibration import Calibrations
@@ -20,20 +21,19 @@ __all__ = ["OF_ONE", "OF_SEVERAL", "REACH", "Copy", "Repeated", "Texts", "crossi
 #: So many accounts of whom no text is kept any more are borne with before they are looked for.
 _NAMES_SPARED = 1_000
 
-#: A day without texts.
-_NONE: Mapping[str, list[Posted]] = {}
-
 
 class Texts:
     """Who posted which text within the horizon."""
 
     def __init__(self) -> None:
-        #: Day -> text -> its copies of that day, in order: nearly all texts are posted once, and forgotten by the day.
-        self._days: dict[int, dict[str, list[Posted]]] = {}
-        # The day of the post before, as most are of the same one: its event times, its texts and those around it.
+        #: Text -> the copy that came first: nearly all texts are posted once.
+        self._first: dict[str, Posted] = {}
+        self._copies: dict[str, list[Posted]] = {}  #: text -> all its copies, in order, where there were more
+        #: Day -> the texts that were posted on it, once for each copy: they are forgotten by the day.
+        self._days: dict[int, list[str]] = {}
+        # The day of the post before, as most are of the same one: its event times and its texts.
         self._begins = self._ends = 0
-        self._today: dict[str, list[Posted]] = {}
-        self._eve = self._morrow = _NONE
+        self._today: list[str] = []
         self.size = 0
         #: Everybody who posted one of them -> their earliest active days.
         self.early_days: dict[str, tuple[int, ...]] = {}
@@ -73,35 +73,30 @@ class Texts:
             self._turn_to(day_of(at))
         if name not in self.early_days:
             self.early_days[name] = user.early_days
-        copies = self._today.get(text)
-        if copies is None:
-            self._today[text] = [copy]
-            if text not in self._eve and text not in self._morrow and text not in self._repeats:
-                self.size += 1
-                return  # most of the time: in no 24 hours of which this post is a part is there another
-        elif copy > copies[-1]:
-            copies.append(copy)
-        else:
-            place = bisect_left(copies, copy)
-            if copies[place] == copy:
-                return
-            copies.insert(place, copy)
+        known = self._first.get(text)
+        if known is None:
+            self._first[text] = copy
+            self._today.append(text)
+            self.size += 1
+            return  # most of the time
+        copies = self._copies.setdefault(text, [known])
+        place = bisect_left(copies, copy)
+        if copies[place : place + 1] == [copy]:
+            return
+        copies.insert(place, copy)
+        self._today.append(text)
         self.size += 1
         if repeats := self._repeats.get(text):
             repeats.put(copy)
             self._texts_of[name].add(text)
             self._touched.add(text)
-        elif sum(len(texts.get(text, ())) for texts in (self._eve, self._today, self._morrow)) >= OF_ONE:
-            self._repeat(text, self._copies(text))
+        elif len(copies) >= OF_ONE:
+            self._repeat(text, copies)
 
     def _turn_to(self, day: int) -> None:
         """The next posts are of that day."""
-        self._today = self._days.setdefault(day, {})
-        self._eve, self._morrow = self._days.get(day - 1, _NONE), self._days.get(day + 1, _NONE)
+        self._today = self._days.setdefault(day, [])
         self._begins, self._ends = day * DAY, (day + 1) * DAY
-
-    def _copies(self, text: str) -> list[Posted]:
-        return [copy for day in sorted(self._days) for copy in self._days[day].get(text, ())]
 
     def _repeat(self, text: str, copies: list[Posted]) -> None:
         """From now on the text may cross."""
@@ -142,46 +137,54 @@ class Texts:
 
     def drop_before(self, at: int, kept: int) -> int:
         """Forget the days before, and texts seen longest ago while more than `kept` posts remain; how many of these."""
-        evicted = 0
-        gone: set[str] = set()
         for day in sorted(self._days):
             if day < day_of(at):
-                texts = self._days.pop(day)
-                self.size -= sum(map(len, texts.values()))
-                gone |= texts.keys() & self._repeats.keys()
-            elif self.size > kept:
-                evicted += self._evict(self._days[day], self.size - kept, gone)
-        if gone:
-            self._forget(gone)
+                self._forget(self._days.pop(day), day)
+        size = self.size
+        for day in sorted(self._days):
+            least = self.size - kept
+            if least <= 0:
+                break
+            self._forget(self._days[day][:least], day)
+            del self._days[day][:least]
         self._begins = self._ends = 0
         if len(self.early_days) > self._names_at_most:
-            names = {name for texts in self._days.values() for copies in texts.values() for _, _, name in copies}
+            names = {name for _, _, name in chain(self._first.values(), *self._copies.values())}
             self.early_days = {name: self.early_days[name] for name in names}
             self._names_at_most = 2 * len(names) + _NAMES_SPARED
-        return evicted
+        return size - self.size
 
-    def _evict(self, texts: dict[str, list[Posted]], least: int, gone: set[str]) -> int:
-        """Forget so many posts at least, where there are as many; how many they were. gone: repeated texts of these."""
-        evicted = 0
-        for text in list(texts):
-            if evicted >= least:
-                break
-            evicted += len(texts.pop(text))
-            if text in self._repeats:
-                gone.add(text)
-        self.size -= evicted
-        return evicted
-
-    def _forget(self, texts: Collection[str]) -> None:
-        """Some copies of these texts are no longer kept."""
+    def _forget(self, texts: Iterable[str], day: int) -> None:
+        """Forget the copies of these texts that are of that day, or of one before."""
+        first, copies, ends = self._first, self._copies, (day + 1) * DAY
+        cut: set[str] = set()  # texts that may cross
         for text in texts:
-            for name in {name for _, _, name in self._repeats.pop(text).copies}:
-                self._texts_of[name].discard(text)
-                if not self._texts_of[name]:
-                    del self._texts_of[name]
-            self._touched.discard(text)
-            if copies := self._copies(text):
-                self._repeat(text, copies)
+            if text in copies:
+                of_all = copies[text]
+                gone = bisect_left(of_all, (ends,))
+                self.size -= gone
+                del of_all[:gone]
+                if of_all:
+                    first[text] = of_all[0]
+                else:
+                    del first[text], copies[text]
+                if gone and text in self._repeats:
+                    cut.add(text)
+            elif text in first and first[text][0] < ends:
+                del first[text]
+                self.size -= 1
+        for text in cut:
+            self._repeat_the_rest(text)
+
+    def _repeat_the_rest(self, text: str) -> None:
+        """Some copies of the text are no longer kept."""
+        for name in {name for _, _, name in self._repeats.pop(text).copies}:
+            self._texts_of[name].discard(text)
+            if not self._texts_of[name]:
+                del self._texts_of[name]
+        self._touched.discard(text)
+        if copies := self._copies.get(text):
+            self._repeat(text, copies)
 
     def _judged(self) -> int:
         """Event time from which on there is enough history to know which texts are fresh."""

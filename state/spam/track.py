@@ -7,12 +7,12 @@ and repetition make no difference.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from state.fold import EARLY_DAYS, UserState
-from state.spam.calibration import SCORE_CAP, WINDOW, Calibration, Calibrations, Held
+from state.spam.calibration import SCORE_CAP, WINDOW, Calibration, Calibrations, Floor, Held
 from state.spam.posts import THREAD, Post
 from state.weeks import DAY, HOUR, day_of, week_of
 
@@ -96,9 +96,9 @@ class Track:
         #: rule -> event time of its latest crossing before the kept posts
         self.settled: dict[str, int] = dict(settled or {})
         #: Crossings of the texts it repeats: these are found among the posts of others too, by whoever has them.
-        self.repeated: list[Crossing] = []
+        self.repeated: Sequence[Crossing] = ()
         #: Crossings within the horizon whose posts were dropped because there were too many.
-        self.past: list[Crossing] = []
+        self.past: Sequence[Crossing] = ()
         self._gone = 0  # posts forgotten
         self._reached = _START
         self._marks: list[_Mark] = []
@@ -129,7 +129,8 @@ class Track:
 
         What an account does makes no post before it more or less suspect: tenure counts the days before a post's.
         """
-        self._unchanged = min(self._unchanged, since)
+        if since <= self._reached.last:
+            self._unchanged = min(self._unchanged, since)
 
     def drop_before(self, at: int, final: int | None = None, kept: int = POSTS_KEPT) -> int:
         """Forget posts older than that, and all but the `kept` latest; how many of these were not older.
@@ -157,6 +158,24 @@ class Track:
             del self._marks[0]
         return dropped - old
 
+    def is_harmless(self, floor: Floor) -> bool:
+        """Whether nothing has crossed, and the posts not yet looked at are too few for that: they may wait.
+
+        Most accounts stay here for good. Whoever is not harmless is evaluated before posts are forgotten.
+        """
+        if self.crossings or self.past or self._unchanged < _NEVER:
+            return False
+        done, fast, hand, _, _, low, _ = self._reached
+        first = done - self._gone
+        waiting = self.posts[first:] if first else self.posts
+        if done - low + len(waiting) >= floor.posts:
+            return False
+        weights = floor.weights
+        score = max(fast, hand)
+        for post in waiting:
+            score += weights[post.kind]
+        return score < floor.limit
+
     def evaluate(self, user: UserState, calibrations: Calibrations) -> None:
         """Go on through the posts not yet looked at; again through those from where one came late."""
         if self._unchanged < _NEVER:
@@ -178,7 +197,7 @@ class Track:
         begins, low = max(0, begins - gone), low - gone
         if low < 0:  # some of the last 24 hours are forgotten
             low, threads = 0, sum(post.kind == THREAD for post in islice(posts, first))
-        for place, (at, _msg_id, kind, _text) in enumerate(islice(posts, first, stop), first):
+        for place, (at, _msg_id, kind) in enumerate(islice(posts, first, stop), first):
             silence = at - last
             last = at
             fast -= fast_drift * silence

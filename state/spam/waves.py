@@ -6,7 +6,6 @@ function of the set of sign-ups and of the newcomers' first posts: the order of 
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from itertools import islice
 
 from state.spam.calibration import Calibrations
 from state.spam.scan import HISTORY, Scan
@@ -98,7 +97,7 @@ class SignUps:
 
         once: nothing will come late, and how to go back is not kept.
         """
-        self._scan.go_on(islice(self.entries, self._done, None), calibrations)
+        self._scan.go_on(self.entries[self._done :], calibrations)
         self._done = len(self.entries)
         if once:
             self._scan.waves.settle()

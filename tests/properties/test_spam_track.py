@@ -161,6 +161,24 @@ def test_crossings_are_the_oracle_s(case: tuple[list[Post], UserState], seed: in
     assert told(track.crossings) == oracle(posts, user)
 
 
+@settings(max_examples=100)
+@given(POSTS_AND_USER, st.integers(0, 1 << 32))
+def test_whoever_is_left_alone_as_harmless_has_crossed_nothing(case: tuple[list[Post], UserState], seed: int) -> None:
+    """In any order, and after earlier posts were gone through or were not."""
+    posts, user = case
+    random = Random(seed)
+    arriving = random.sample(posts, len(posts)) if random.random() < 0.5 else posts
+    track = Track()
+    for place, each in enumerate(arriving, 1):
+        track.add(each)
+        if track.is_harmless(CALIBRATIONS.floor):
+            assert oracle(arriving[:place], user) == []
+        else:
+            track.evaluate(user, CALIBRATIONS)
+    track.evaluate(user, CALIBRATIONS)
+    assert told(track.crossings) == oracle(posts, user)
+
+
 @settings(max_examples=150)
 @given(POSTS_AND_USER, st.integers(0, 1 << 32))
 def test_forgetting_old_posts_changes_nothing(case: tuple[list[Post], UserState], seed: int) -> None:
