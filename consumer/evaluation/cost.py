@@ -35,7 +35,7 @@ _WEEKS = 16
 _LATE, _LATENESS = 0.03, 6 * HOUR
 
 #: Each batch is measured so often, and the least counts: other programs can only make it seem dearer.
-_TIMES = 3
+_TIMES = 7
 
 
 @dataclass(slots=True)

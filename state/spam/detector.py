@@ -11,6 +11,7 @@ from state.rules import Rules
 from state.spam.calibration import WINDOW, Calibrations
 from state.spam.deeds import CREATION, PASSIVE, Kinds
 from state.spam.posts import Post
+from state.spam.repeats import Posted
 from state.spam.texts import REACH, Texts, crossings_of
 from state.spam.track import DORMANT_WEEKS, Crossing, Track, dormant, low_tenure, tenured_from
 from state.spam.waves import HISTORY, SignUps, Wave
@@ -107,6 +108,7 @@ class Detector:
 
     def _step(self, events: Sequence[Event], users: Mapping[str, UserState], since: int) -> Seen:
         touched: dict[str, Track] = {}
+        posts: list[tuple[str, Posted]] = []  # those that carry a text
         signed_up = False
         kinds, roles, allowlist = self._kinds, self._roles, self.rules.allowlist
         tracks, regulars, texts, watermark = self.tracks, self._regulars, self.texts, self.watermark
@@ -128,7 +130,7 @@ class Detector:
                 texts.know(name, user)
             if kind >= 0:
                 if text is not None:
-                    texts.add(text, (at, msg_id, name), user)
+                    posts.append((text, (at, msg_id, name)))
                 if not is_regular and self._posted(Post(at, msg_id, kind), name, user, touched):
                     signed_up = True
                 continue
@@ -138,6 +140,7 @@ class Detector:
             if (track := tracks.get(name)) is not None and at <= track.newest:
                 touched[name] = track
                 track.stale(at)  # it was active, or signed up, earlier than was known
+        texts.add(posts, users, watermark)
         changed = {name for name, track in touched.items() if self._evaluate(name, track, users[name], since)}
         changed.update(name for name in touched.keys() | texts.changed() if self._repeat(name))
         if signed_up:

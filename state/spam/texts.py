@@ -6,7 +6,7 @@ earliest active days.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
@@ -29,11 +29,8 @@ class Texts:
         #: Text -> the copy that came first: nearly all texts are posted once.
         self._first: dict[str, Posted] = {}
         self._copies: dict[str, list[Posted]] = {}  #: text -> all its copies, in order, where there were more
-        #: Day -> the texts that were posted on it, once for each copy: they are forgotten by the day.
-        self._days: dict[int, list[str]] = {}
-        # The day of the post before, as most are of the same one: its event times and its texts.
-        self._begins = self._ends = 0
-        self._today: list[str] = []
+        #: Day -> the texts that came until then, once for each copy: they are forgotten by the day.
+        self._days: dict[int, list[str]] = defaultdict(list)
         self.size = 0
         #: Everybody who posted one of them -> their earliest active days.
         self.early_days: dict[str, tuple[int, ...]] = {}
@@ -66,37 +63,43 @@ class Texts:
             if self._judged() != judged:
                 self._look_again(self._repeats)
 
-    def add(self, text: str, copy: Posted, user: UserState) -> None:
-        """Somebody of whom `know` has heard posts the text."""
-        at, _, name = copy
-        if not self._begins <= at < self._ends:
-            self._turn_to(day_of(at))
-        if name not in self.early_days:
-            self.early_days[name] = user.early_days
-        known = self._first.get(text)
-        if known is None:
-            self._first[text] = copy
-            self._today.append(text)
-            self.size += 1
-            return  # most of the time
-        copies = self._copies.setdefault(text, [known])
+    def add(self, posts: Collection[tuple[str, Posted]], users: Mapping[str, UserState], newest: int) -> None:
+        """These texts were posted, by people of whom `know` has heard; no copy is after the event time `newest`."""
+        came = dict(posts)
+        repeated = self._first.keys() & came.keys()
+        if len(came) < len(posts):
+            repeated |= {text for text, times in Counter(text for text, _ in posts).items() if times > 1}
+        # Nearly all texts are new, and taken in together: what is done for each of them, all posts pay for.
+        if repeated:
+            came = {text: copy for text, copy in came.items() if text not in repeated}
+        today = self._days[day_of(newest)]
+        self._first.update(came)
+        today.extend(came)
+        self.size += len(came)
+        for name in {name for _, (_, _, name) in posts}:
+            if name not in self.early_days:
+                self.early_days[name] = users[name].early_days
+        if repeated:
+            today.extend(text for text, copy in posts if text in repeated and self._again(text, copy))
+
+    def _again(self, text: str, copy: Posted) -> bool:
+        """A text comes more than once; whether this copy is a new one."""
+        copies = self._copies.get(text)
+        if copies is None:
+            copies = self._copies[text] = [self._first[text]] if text in self._first else []
         place = bisect_left(copies, copy)
         if copies[place : place + 1] == [copy]:
-            return
+            return False
         copies.insert(place, copy)
-        self._today.append(text)
+        self._first[text] = copies[0]
         self.size += 1
         if repeats := self._repeats.get(text):
             repeats.put(copy)
-            self._texts_of[name].add(text)
+            self._texts_of[copy[2]].add(text)
             self._touched.add(text)
         elif len(copies) >= OF_ONE:
             self._repeat(text, copies)
-
-    def _turn_to(self, day: int) -> None:
-        """The next posts are of that day."""
-        self._today = self._days.setdefault(day, [])
-        self._begins, self._ends = day * DAY, (day + 1) * DAY
+        return True
 
     def _repeat(self, text: str, copies: list[Posted]) -> None:
         """From now on the text may cross."""
@@ -147,7 +150,6 @@ class Texts:
                 break
             self._forget(self._days[day][:least], day)
             del self._days[day][:least]
-        self._begins = self._ends = 0
         if len(self.early_days) > self._names_at_most:
             names = {name for _, _, name in chain(self._first.values(), *self._copies.values())}
             self.early_days = {name: self.early_days[name] for name in names}

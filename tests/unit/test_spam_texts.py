@@ -31,12 +31,16 @@ def new(first: int = NOW) -> UserState:
     return UserState(first, first, first, 1, {}, (day_of(first),))
 
 
-def told(copies: Sequence[Copy], users: dict[str, UserState] | None = None) -> Texts:
-    """What the copies come to, in the order given; everybody is new unless said otherwise."""
+def told(copies: Sequence[Copy], users: dict[str, UserState] | None = None, together: int = 1) -> Texts:
+    """What the copies come to, in the order given, so many at a time; everybody is new unless said otherwise."""
     texts = Texts()
     texts.begin(START)
-    for copy in copies:
-        texts.add(TEXT, copy, (users or {}).get(copy.name, new()))
+    everybody = {copy.name: (users or {}).get(copy.name, new()) for copy in copies}
+    for first in range(0, len(copies), together):
+        posts = [(TEXT, copy) for copy in copies[first : first + together]]
+        # One of each is about something else.
+        posts += [(f"{copy.msg_id} alone", copy) for _, copy in posts]
+        texts.add(posts, everybody, max(copy.at for _, copy in posts))
     texts.changed()
     return texts
 
@@ -89,7 +93,7 @@ def test_a_flood_of_one_text_tells_of_each_account_once_and_looks_at_each_copy_o
     flood = several(500, gap=MINUTE)
     told_of: list[str] = []
     for copy in flood:
-        texts.add(TEXT, copy, new())
+        texts.add([(TEXT, copy)], {copy.name: new()}, copy.at)
         told_of += texts.changed()
     assert looked[OF_SEVERAL:] == flood[OF_SEVERAL:]
     assert sorted(told_of) == sorted(copy.name for copy in flood)
@@ -122,8 +126,9 @@ def test_a_log_that_has_just_begun_knows_of_no_text_whether_it_is_fresh() -> Non
         st.tuples(st.integers(0, 9 * 24), st.sampled_from(("ada", "bob", "cy", "old hand"))), min_size=1, max_size=30
     ),
     st.randoms(use_true_random=False),
+    st.integers(1, 12),
 )
-def test_order_and_repetition_make_no_difference(posts: list[tuple[int, str]], random: Random) -> None:
+def test_order_and_repetition_make_no_difference(posts: list[tuple[int, str]], random: Random, together: int) -> None:
     users = {"old hand": tenured(0, 1, 2, 3, 4)}
     in_order = sorted(Copy(NOW + hours * HOUR, f"{place:03}", name) for place, (hours, name) in enumerate(posts))
     arriving = [*in_order, *in_order[::3]]
@@ -131,8 +136,8 @@ def test_order_and_repetition_make_no_difference(posts: list[tuple[int, str]], r
     names = {copy.name for copy in in_order}
     everybody = {name: users.get(name, new()) for name in names}
     at_once = Texts.of_all(((TEXT, copy) for copy in in_order), everybody, START)
-    one_by_one = told(arriving, users)
-    assert {name: one_by_one.of(name) for name in names} == {name: at_once.of(name) for name in names}
+    arrived = told(arriving, users, together)
+    assert {name: arrived.of(name) for name in names} == {name: at_once.of(name) for name in names}
 
 
 @given(
@@ -153,7 +158,7 @@ def test_forgetting_old_copies_changes_no_later_crossing(posts: list[tuple[int, 
     texts.begin(START)
     found: set[tuple[str, Repeated]] = set()
     for copy, text in ordered:
-        texts.add(text, copy, everybody[copy.name])
+        texts.add([(text, copy)], everybody, copy.at)
         texts.changed()
         found.update((name, each) for name in everybody for each in texts.of(name) if each.at == copy.at)
         if random.random() < 0.3:
