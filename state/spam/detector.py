@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, get_args
 
 from state.event import Event, Role
@@ -80,87 +80,87 @@ class Detector:
         self._roles = frozenset(role for role in get_args(Role) if rules.counts(role))
         self._tidied = 0
 
-    def take(self, events: Sequence[Event], users: Mapping[str, UserState]) -> Iterator[Seen]:
+    def take(self, events: Iterable[Event], users: Mapping[str, UserState]) -> Iterator[Seen]:
         """Look at new events, folded already; users: the states of all whom the events name.
 
         One step after the other: a batch after a long silence may span more event time than is kept.
         """
         if users:
             self.texts.begin(min(user.first_seen for user in users.values()))
-        for together, begins in self._steps(events):
-            yield self._step(together, users, begins - LATENESS)
-
-    def _steps(self, events: Sequence[Event]) -> Iterator[tuple[Sequence[Event], int]]:
-        """The events of each step, and when it begins at the latest."""
-        first, begins, until = 0, self.watermark, -1
-        for place, event in enumerate(events):
-            # Whoever is not looked at moves no watermark, so that their time begins no step either.
-            if event.at > until and self._is_looked_at(event):
-                if until >= 0:
-                    yield events[first:place], begins
-                    first = place
-                begins = max(self.watermark, event.at)
-                until = begins + STEP
-        yield events[first:], begins
-
-    def _is_looked_at(self, event: Event) -> bool:
-        return event.user is not None and event.user not in self.rules.allowlist and event.role in self._roles
-
-    def _step(self, events: Sequence[Event], users: Mapping[str, UserState], since: int) -> Seen:
-        touched: dict[str, Track] = {}
-        posts: list[tuple[str, Posted]] = []  # those that carry a text
-        signed_up = False
         kinds, roles, allowlist = self._kinds, self._roles, self.rules.allowlist
-        tracks, regulars, texts, watermark = self.tracks, self._regulars, self.texts, self.watermark
+        regulars, early_days = self._regulars, self.texts.early_days
+        touched: dict[str, Track] = {}
+        texts: list[tuple[str, Posted]] = []
+        watermark, begins, until = self.watermark, self.watermark, -1
         # All fields at once: to ask for each of them by name would cost more than everything else here.
         for msg_id, at, _, topic, name, role, _, _, _, _, _, _, text, is_bot in events:
+            # Whoever is not looked at moves no watermark, so that their time begins no step either.
             if name is None or name in allowlist or role not in roles:
                 continue
-            # Whoever is only named may still be active earlier than was known.
-            kind = kinds[topic] if role == "actor" and not is_bot else PASSIVE
+            if at > until:
+                if until >= 0:
+                    yield self._looked(touched, texts, users, begins - LATENESS)
+                    touched, texts = {}, []
+                begins = max(watermark, at)
+                until = begins + STEP
             if at > watermark:
                 self.watermark = watermark = at
             elif at < watermark - LATENESS:
                 self.late += 1
                 continue
-            begins, ends = regulars.get(name, _NEVER)
-            is_regular = begins <= at < ends
+            kind = kinds[topic] if role == "actor" and not is_bot else PASSIVE
             user = users[name]
-            if not is_regular and name in texts.early_days:
-                texts.know(name, user)
-            if kind >= 0:
-                if text is not None:
-                    posts.append((text, (at, msg_id, name)))
-                if not is_regular and self._posted(Post(at, msg_id, kind), name, user, touched):
-                    signed_up = True
+            settles, leaves = regulars.get(name, _NEVER)
+            is_regular = settles <= at < leaves
+            if not is_regular and name in early_days:
+                self.texts.know(name, user)
+            if kind < 0:
+                self._active(kind, at, msg_id, name, user, touched)
                 continue
-            if kind == CREATION:
-                signed_up = True
-                self._registered(at, msg_id, name, user)
-            if (track := tracks.get(name)) is not None and at <= track.newest:
-                touched[name] = track
-                track.stale(at)  # it was active, or signed up, earlier than was known
-        texts.add(posts, users, watermark)
-        changed = {name for name, track in touched.items() if self._evaluate(name, track, users[name], since)}
-        changed.update(name for name in touched.keys() | texts.changed() if self._repeat(name))
-        if signed_up:
-            self.signups.evaluate(self.calibrations)
-        self._tidy()
-        return Seen(frozenset(changed), signed_up, since)
+            if text is not None:
+                texts.append((text, (at, msg_id, name)))
+            if not is_regular:
+                self._posted(Post(at, msg_id, kind), name, user, touched)
+        yield self._looked(touched, texts, users, begins - LATENESS)
 
-    def _posted(self, post: Post, name: str, user: UserState, touched: dict[str, Track]) -> bool:
-        """Note the post where it counts; whether it counts for the waves."""
+    def _looked(
+        self,
+        touched: Mapping[str, Track],
+        texts: Collection[tuple[str, Posted]],
+        users: Mapping[str, UserState],
+        since: int,
+    ) -> Seen:
+        """What a step comes to, all of whose events were noted."""
+        self.texts.add(texts, users, self.watermark)
+        changed = {name for name, track in touched.items() if self._evaluate(name, track, users[name], since)}
+        changed.update(name for name in touched.keys() | self.texts.changed() if self._repeat(name))
+        waves = self.signups.evaluate(self.calibrations)
+        self._tidy()
+        return Seen(frozenset(changed), waves, since)
+
+    def _posted(self, post: Post, name: str, user: UserState, touched: dict[str, Track]) -> None:
+        """Note the post where it counts."""
         at, msg_id, kind = post
         is_new = at < tenured_from(user)
         track = self.tracks.get(name)
         if track is None:
             if not is_new and not dormant(user, at):
                 self._regulars[name] = _regular(user, at)
-                return False
+                return
             track = self._begin(name, user, at)
         if track.add(post):
             touched[name] = track
-        return is_new and self.signups.post(at, msg_id, name, kind)
+        if is_new:
+            self.signups.post(at, msg_id, name, kind)
+
+    def _active(self, kind: int, at: int, msg_id: str, name: str, user: UserState, touched: dict[str, Track]) -> None:
+        """Note what is no post: the account was active, perhaps earlier than was known, or signed up."""
+        track = self.tracks.get(name)
+        if track is not None and at <= track.newest:
+            touched[name] = track
+            track.stale(at)
+        if kind == CREATION:
+            self._registered(at, msg_id, name, user)
 
     def _registered(self, at: int, msg_id: str, name: str, user: UserState) -> None:
         """Note the sign-up, and the account's first post after it, which may be here already."""

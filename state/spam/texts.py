@@ -152,7 +152,8 @@ class Texts:
             del self._days[day][:least]
         if len(self.early_days) > self._names_at_most:
             names = {name for _, _, name in chain(self._first.values(), *self._copies.values())}
-            self.early_days = {name: self.early_days[name] for name in names}
+            for name in self.early_days.keys() - names:
+                del self.early_days[name]
             self._names_at_most = 2 * len(names) + _NAMES_SPARED
         return size - self.size
 

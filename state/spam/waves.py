@@ -33,15 +33,14 @@ class SignUps:
         """Somebody's account was created; of several creations the earliest counts."""
         self._put(self._signed_up, Entry(at, msg_id, name))
 
-    def post(self, at: int, msg_id: str, name: str, kind: int) -> bool:
-        """Somebody posted; whether it counts: the first post of somebody who signed up not long ago."""
+    def post(self, at: int, msg_id: str, name: str, kind: int) -> None:
+        """Somebody posted: it counts if it is the first post of somebody who signed up not long ago."""
         signed_up = self._signed_up.get(name)
         if signed_up is None or not signed_up.at <= at <= signed_up.at + HISTORY:
-            return False
+            return
         first = self._first_posts.get(name)
-        if first is not None and first[:2] <= (at, msg_id):
-            return False  # most of the time
-        return self._put(self._first_posts, Entry(at, msg_id, name, kind))
+        if first is None or (at, msg_id) < first[:2]:  # rarely
+            self._put(self._first_posts, Entry(at, msg_id, name, kind))
 
     def load(self, rows: Iterable[tuple[int, str, str, int | None]]) -> None:
         """Sign-ups and first posts as (event time, message id, name, weight class or None), once each and in order."""
@@ -51,12 +50,12 @@ class SignUps:
             else:
                 self.post(at, msg_id, name, kind)
 
-    def _put(self, earliest: dict[str, Entry], entry: Entry) -> bool:
+    def _put(self, earliest: dict[str, Entry], entry: Entry) -> None:
         entries = self.entries
         known = earliest.get(entry.name)
         if known is not None:
             if (known.at, known.msg_id) <= (entry.at, entry.msg_id):
-                return False
+                return
             place = bisect_left(entries, known)
             self._take_back(place)
             del entries[place]
@@ -70,7 +69,6 @@ class SignUps:
             entries.insert(place, entry)
         else:
             entries.append(entry)
-        return True
 
     def _take_back(self, place: int) -> None:
         """The entries from that place on are about to be others."""
@@ -92,12 +90,14 @@ class SignUps:
             self._scan, self._done = Scan(), 0
         return signups
 
-    def evaluate(self, calibrations: Calibrations, *, once: bool = False) -> None:
-        """Go on through the entries not yet looked at; once more from where one came late.
+    def evaluate(self, calibrations: Calibrations, *, once: bool = False) -> bool:
+        """Go on through the entries not yet looked at, once more from where one came late; whether there were any.
 
         once: nothing will come late, and how to go back is not kept.
         """
-        self._scan.go_on(self.entries[self._done :], calibrations)
+        waiting = self.entries[self._done :]
+        self._scan.go_on(waiting, calibrations)
         self._done = len(self.entries)
         if once:
             self._scan.waves.settle()
+        return bool(waiting)
