@@ -77,6 +77,14 @@ def written(kafka: KafkaSettings, topic: str) -> int:
         return sum(consumer.end_offsets(parts).values())
 
 
+def at_rest(kafka: KafkaSettings, topic: str) -> None:
+    """Wait until nobody writes to the topic any more."""
+    before = -1
+    while (now := written(kafka, topic)) != before:
+        before = now
+        time.sleep(3)
+
+
 def rate(cluster: Cluster, topic: str, many: int, began: int) -> float:
     """Events a second, until the last record of the topic."""
     last = int(json.loads(cluster.client("span", topic))[2])
@@ -138,7 +146,9 @@ def ours(node: KafkaNode, folder: Path, many: int, users: int, workers: int) -> 
         time.sleep(5)  # the last of them has its partitions
         began = feed.send()
         wait(cluster, lambda: sum(taken(cluster, name) for name in names) >= many, "the workers do not come to an end")
-        return rate(cluster, topics_of(cluster.settings.kafka).accounts, many, began)
+        accounts = topics_of(cluster.settings.kafka).accounts
+        at_rest(cluster.settings.kafka, accounts)  # what is taken is not written yet
+        return rate(cluster, accounts, many, began)
     finally:
         cluster.stop()
 
