@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+import duckdb
 from hypothesis import strategies as st
 
 from state import bulk, importer, verify
-from state.duck import connect
+from state.duck import connect, literal
 from state.event import Event, Role, service_of
 from state.fold import Facts, UserState, apply
 from state.importer import Imported, Source, import_source
@@ -130,6 +131,15 @@ def bring_in(store: Store, messages: Sequence[Message], name: str | None = None,
     with connect(store.directory) as duck:
         load_log_rows(duck, "archive", [rows])
         return import_source(store, duck, Source(name, "SELECT * FROM archive"))
+
+
+def archived(path: Path) -> list[Message]:
+    """The messages of an archive in the notebooks' layout, in order."""
+    with duckdb.connect() as duck:
+        rows = duck.execute(
+            f"SELECT msg_id, epoch_us(sent_at), topic, username FROM {literal(str(path))} ORDER BY sent_at, msg_id"
+        ).fetchall()
+    return [(Event(m, at, None, topic, user, "actor", service_of(topic)),) for m, at, topic, user in rows]
 
 
 def feed(store: Store, messages: Sequence[Message], batch: int = 500) -> list[str]:

@@ -1,26 +1,23 @@
 """The retention table: its cells, its width, what is future, and real communities against their known tables."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-import duckdb
 import pytest
 
 from state.coverage import cover
 from state.duck import connect, literal
 from state.errors import HomecomingError
-from state.event import Event, service_of
 from state.importer import Source, import_source
-from state.live import Message
 from state.reading import Cell, Retention, retention, status
 from state.rules import POPULATIONS
 from state.screening import screen_pending
 from state.segments import seal
 from state.store import SCHEMA_VERSION, Store, open_store, read_store
 from state.weeks import DAY, WEEK, week_name, week_of
-from tests.support.logs import CREATE, START, differences, feed, message
+from tests.support.logs import CREATE, START, archived, differences, feed, message
 
 COHORT = week_of(START)
 POST = "io.pagure.prod.pagure.issue.new"
@@ -145,15 +142,6 @@ def bring(store: Store, rows: str) -> None:
         import_source(store, duck, Source(None, f"SELECT msg_id, sent_at, topic, username, {columns} FROM {rows}"))
 
 
-def messages_of(path: Path, first: int, count: int) -> list[Message]:
-    with duckdb.connect() as duck:
-        rows: Sequence[tuple[str, int, str, str]] = duck.execute(
-            f"""SELECT msg_id, epoch_us(sent_at), topic, username FROM {literal(str(path))}
-            LIMIT {count} OFFSET {first}"""
-        ).fetchall()
-    return [(Event(m, at, None, topic, user, "actor", service_of(topic)),) for m, at, topic, user in rows]
-
-
 @pytest.fixture(params=["jellyfin", "github_humans_a"])
 def community(request: pytest.FixtureRequest, shared_data: Path) -> tuple[Path, Table]:
     """An archive in the notebooks' layout, and the table that the first notebook's code makes of it."""
@@ -172,7 +160,7 @@ def test_a_community_has_its_known_table(store: Store, community: tuple[Path, Ta
 def test_a_community_has_it_however_it_arrives(store: Store, community: tuple[Path, Table]) -> None:
     """The first rows live in batches, shuffled and doubled; then all of them, shuffled; then again, without ids."""
     path, expected = community
-    live = messages_of(path, 0, 5_000)
+    live = archived(path)[:5_000]
     again = [*live, *live[::3]]
     Random(1).shuffle(again)
     feed(store, again, batch=500)
@@ -187,7 +175,7 @@ def test_a_community_has_it_however_it_arrives(store: Store, community: tuple[Pa
     )
     screen_pending(store)
     assert (table(store), status(store.conn)) == whole
-    late = messages_of(path, 20_000, 1_000)
+    late = archived(path)[20_000:21_000]
     assert feed(store, late) == ["duplicate"] * len(late)
     assert (table(store), status(store.conn)) == whole
     assert differences(store) == []
