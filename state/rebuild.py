@@ -1,5 +1,6 @@
 """Every view from the log again, in one transaction: readers see the old views until the new ones stand."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,16 @@ def rebuild(directory: Path, rules: Rules | None = None) -> Store:
     The step holds the write lock throughout (about two seconds a million events): it is atomic that way,
     where a swapped file would strand every process that has the old one open.
     """
-    store = open_store(directory, rules, rebuilding=True)
-    with store.writing() as conn, connect(directory) as duck:
+    with ExitStack() as failed:
+        store = open_store(directory, rules, rebuilding=True)
+        failed.callback(store.close)
+        _derive(store)
+        failed.pop_all()
+    return store
+
+
+def _derive(store: Store) -> None:
+    with store.writing() as conn, connect(store.directory) as duck:
         if get_meta(conn, LOST):
             adopt_files(store, duck)
             conn.execute("DELETE FROM meta WHERE key = ?", (LOST,))
@@ -44,7 +53,6 @@ def rebuild(directory: Path, rules: Rules | None = None) -> Store:
         derive_awards(store)
         restand(conn, store.rules)
         screen(store, 0)
-    return store
 
 
 def _count(store: Store, duck: "duckdb.DuckDBPyConnection") -> None:

@@ -31,4 +31,6 @@ def test_steady_for_four_whole_weeks(tmp_path: Path) -> None:
 
 
 def test_nothing_is_steady_in_an_empty_state(tmp_path: Path) -> None:
-    assert steady_accounts(open_store(tmp_path).conn) == []
+    store = open_store(tmp_path)
+    assert steady_accounts(store.conn) == []
+    store.close()

@@ -29,7 +29,9 @@ def fed(*acts: Act) -> Iterator[Store]:
         assert differences(store) == []
         before = flags_of(store)
         store.close()
-        assert flags_of(rebuild(directory)) == before
+        rebuilt = rebuild(directory)
+        assert flags_of(rebuilt) == before
+        rebuilt.close()
 
 
 def later(store: Store, *acts: Act) -> None:
