@@ -71,8 +71,9 @@ def test_finer_ones_are_refused_or_inexact(log: Any, metric: str, first: int, ho
         make_state(directory, [*events, newest], rules)
         before = ask_options(directory, USERS, options, rules)
         store = open_store(directory)
-        assume(expire(store, 21) > 0)
+        expired = expire(store, 21)
         store.close()
+        assume(expired > 0)
         try:
             found = ask_options(directory, USERS, options, rules)
         except HomecomingError as error:
