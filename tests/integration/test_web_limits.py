@@ -160,9 +160,9 @@ def test_an_answer_that_is_not_taken_is_cut_off(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     wide(directory)
-    monkeypatch.setattr(limits, "LONGEST_S", 0.5)
     with served(directory, reuse_s=3600) as client, closing(connect(client, receives=2_048)) as reader:
         whole = len(client.get("/api/retention", Accept_Encoding="identity").content)
+        monkeypatch.setattr(limits, "LONGEST_S", 0.5)  # from here on the answer is kept: to make it may take longer
         asked = 40
         reader.sendall(b"GET /api/retention HTTP/1.1\r\nHost: x\r\n\r\n" * asked)
         until(lambda: "ASGI callable returned without" in caplog.text, lambda: caplog.text)
