@@ -3,7 +3,7 @@
 Everybody is up and has its partitions before the first event is sent, and all events are sent at once, from batches
 made before, which is over in tens of milliseconds: feeding takes no time of the contenders, and is the same for both. A
 rate is events by the time from the beginning of that to the last value that a contender has written to its table's
-changelog, as Kafka has it.
+changelog, as Kafka has it once nobody writes any more.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import log
 from typing import Any, NamedTuple
@@ -115,22 +115,21 @@ class Held(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """What no post reaches under any version without crossing a limit, whatever the account: a bound from below."""
+    """An account that stays below these two crosses no limit, whichever version holds and whoever it is."""
 
     limit: float  #: score
     posts: int  #: in 24 hours, of any kind
     weights: tuple[float, float]  #: the most that a post of each kind adds to a score
 
     @classmethod
-    def of(cls, versions: Iterable[Calibration]) -> "Floor":
+    def of(cls, versions: Sequence[Calibration]) -> "Floor":
         """The least of the limits, the most of the weights."""
-        limits, posts, weights = zip(
-            *((v.limit, min(v.cap, v.hours), Weights.of(v)) for v in versions),
-            strict=True,
+        weights = [pair for w in map(Weights.of, versions) for pair in (w.fast, w.hand)]
+        return cls(
+            min(version.limit for version in versions) * (1 - 1e-9),  # sums are taken in another order than in a score
+            min(min(version.cap, version.hours) for version in versions),
+            (max(threads for threads, _ in weights), max(other for _, other in weights)),
         )
-        threads, other = (max(max(w.fast[kind], w.hand[kind]) for w in weights) for kind in (0, 1))
-        # Sums are taken in another order here than in a score.
-        return cls(min(limits) * (1 - 1e-9), min(posts), (threads, other))
 
 
 class Calibrations:
