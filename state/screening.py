@@ -20,7 +20,7 @@ from state.duck import connect, literal
 from state.flags import account_flags, expire_flags, replace_flags, wave_flags
 from state.fold import EARLY_DAYS, UserState
 from state.log import define_log, load_json, load_rows
-from state.spam.calibration import SCORE_CAP, Calibrations
+from state.spam.calibration import SCORE_CAP, Calibrations, Weights
 from state.spam.detector import SIGNUPS_KEPT
 from state.spam.lifecycle import ACCOUNT_RULES, Flagged
 from state.spam.posts import Post
@@ -183,18 +183,15 @@ def _needed(calibrations: Calibrations) -> _Needed:
     It is at most SCORE_CAP limits before the span: where the drift takes as much, posts of one limit's weight lie
     within the span, and wherever its score was at zero in between, anyhow.
     """
-    weighed = [calibrations.in_force(version.since) for version in calibrations.versions]
-    limits = [version.limit for version, _ in weighed]
-    drift = min(min(weights.fast_drift, weights.hand_drift) for _, weights in weighed)
-    fast = [max(kind) for kind in zip(*(weights.fast for _, weights in weighed), strict=True)]
-    hand = [max(kind) for kind in zip(*(weights.hand for _, weights in weighed), strict=True)]
-    most = max(*fast, *hand)
+    versions, floor = calibrations.versions, calibrations.floor
+    drift = min(min(weights.fast_drift, weights.hand_drift) for weights in map(Weights.of, versions))
+    thread, other = floor.weights
     return _Needed(
-        min(limits) / most if most else inf,
-        HOUR if drift * HOUR >= SCORE_CAP * max(limits) else DAY,
-        " OR ".join(f"threads * {thread} + others * {other} >= {min(limits)}" for thread, other in (fast, hand)),
-        f"threads >= {min(version.cap for version, _ in weighed)}"
-        f" OR hours >= {min(version.hours for version, _ in weighed)}",
+        floor.limit / max(floor.weights) if any(floor.weights) else inf,
+        HOUR if drift * HOUR >= SCORE_CAP * max(version.limit for version in versions) else DAY,
+        f"threads * {thread} + others * {other} >= {floor.limit}",
+        f"threads >= {min(version.cap for version in versions)}"
+        f" OR hours >= {min(version.hours for version in versions)}",
     )
 
 
